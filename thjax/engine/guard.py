@@ -1,0 +1,87 @@
+"""The guard: decides inside the step whether a result is kept, because the old buffers are donated."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from thjax.core.config import GuardConfig
+
+
+class GuardState(struct.PyTreeNode):
+    """The guard's memory.
+
+    Attributes:
+        bad_steps: int32, steps thrown away because something was not finite.
+        spikes: int32, steps thrown away because the gradient norm jumped.
+        spikes_in_row: int32.
+        norm_mean: f32, running mean of the global gradient norm over kept steps.
+        kept: int32, kept steps that `norm_mean` has seen.
+        halted: bool, once set every later step keeps the weights, so that a report that comes one step late
+            still finds the state from before the bad step.
+    """
+
+    bad_steps: jax.Array
+    spikes: jax.Array
+    spikes_in_row: jax.Array
+    norm_mean: jax.Array
+    kept: jax.Array
+    halted: jax.Array
+
+
+WARMUP_STEPS = 20  # no spike is called before the running mean has seen this many steps
+MEAN_DECAY = 0.98
+
+
+def init_guard() -> GuardState:
+    """A guard that has seen nothing."""
+    return GuardState(
+        bad_steps=jnp.int32(0), spikes=jnp.int32(0), spikes_in_row=jnp.int32(0),
+        norm_mean=jnp.float32(0), kept=jnp.int32(0), halted=jnp.bool_(False),
+    )
+
+
+def judge(guard: GuardState, config: GuardConfig, finite: jax.Array, norm: jax.Array) -> tuple[GuardState, jax.Array]:
+    """Judges a step.
+
+    Args:
+        guard: memory before the step.
+        config: what to do.
+        finite: bool, everything the step computed is finite.
+        norm: f32, global gradient norm over all phases.
+
+    Returns:
+        The new memory, and whether the step's result is kept.
+    """
+    norm = norm.astype(jnp.float32)
+    bad = ~finite
+    spike = jnp.bool_(False)
+    if config.spike_factor:
+        spike = finite & (guard.kept >= WARMUP_STEPS) & (norm > config.spike_factor * guard.norm_mean)
+    in_row = jnp.where(spike, guard.spikes_in_row + 1, 0)
+    halt = guard.halted | (in_row >= config.max_spikes)
+    if config.on_bad == "stop":
+        halt |= bad
+    keep = ~(bad | spike | guard.halted)
+    mean = jnp.where(guard.kept == 0, norm, MEAN_DECAY * guard.norm_mean + (1 - MEAN_DECAY) * norm)
+    judged = GuardState(
+        bad_steps=guard.bad_steps + (bad & ~guard.halted), spikes=guard.spikes + (spike & ~guard.halted),
+        spikes_in_row=jnp.where(guard.halted, guard.spikes_in_row, in_row),
+        norm_mean=jnp.where(keep, mean, guard.norm_mean), kept=guard.kept + keep, halted=halt,
+    )
+    return judged, keep
+
+
+def all_finite(tree) -> jax.Array:
+    """Bool: every floating leaf of `tree` is finite."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves])) if leaves else jnp.bool_(True)
+
+
+def finite_examples(batch) -> jax.Array:
+    """[b] bool: every floating field of the example is finite. Names the clips to blame."""
+    examples = batch["example_id"].shape[0]
+    finite = jnp.ones(examples, bool)
+    for field in batch.values():
+        if jnp.issubdtype(field.dtype, jnp.inexact):
+            finite &= jnp.isfinite(field).reshape(examples, -1).all(axis=1)
+    return finite
