@@ -1,0 +1,1 @@
+"""Audio features in jax.numpy, computed on the device inside the step."""
