@@ -1,0 +1,121 @@
+"""The command line of a config: `SYSTEM:VARIANT --data DIR --out DIR --group.key value ...`."""
+
+import dataclasses
+import difflib
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from thjax.checkpoint import config_io
+from thjax.core.config import RunConfig
+from thjax.core.errors import UserError
+
+USAGE = """thjax train SYSTEM:VARIANT --data DIR --out DIR [--key value ...] [--dry_run] [--accept_changes]
+
+  --data DIR          corpus of records, as `thjax data` wrote it
+  --out DIR           directory of the run; where it holds a run already, that run is resumed
+  --dry_run           print resolved config, parameters, memory and batches per epoch; train nothing
+  --accept_changes    resume although keys that decide about the weights have changed
+
+`thjax train SYSTEM:VARIANT --help` lists every key of a config with its unit and default.
+"""
+FLAGS = ("dry_run", "accept_changes")
+FIXED = ("system", "variant")
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        config: of the variant, with the overrides.
+        data: directory of the corpus.
+        out: directory of the run; None for a dry run without one.
+        dry_run: print, do not train.
+        accept_changes: resume with other values of keys that decide about the weights.
+        argv: as typed, for the resume command.
+    """
+
+    config: RunConfig
+    data: Path
+    out: Path | None
+    dry_run: bool
+    accept_changes: bool
+    argv: tuple[str, ...]
+
+
+def parse(argv: list[str]) -> Request:
+    """The request of a command line.
+
+    Raises:
+        UserError: unknown system, variant or key; missing --data or --out. Values are judged by tyro, which
+            prints what it expects and exits with status 2.
+    """
+    if not argv or argv[0].startswith("-"):
+        raise UserError(f"which SYSTEM:VARIANT? The systems are {', '.join(config_io.systems()) or 'none'}.\n\n{USAGE}")
+    named, *rest = argv
+    config = named_config(named)
+    own, overrides = _split(rest)
+    config = override(config, overrides, prog=f"thjax train {named}")
+    dry_run = own.get("dry_run", False)
+    for name in ("data",) if dry_run else ("data", "out"):
+        if not own.get(name):
+            raise UserError(f"--{name} DIR is missing.\n\n{USAGE}")
+    out = Path(own["out"]) if own.get("out") else None
+    return Request(config, Path(own["data"]), out, dry_run, own.get("accept_changes", False), tuple(argv))
+
+
+def named_config(named: str) -> RunConfig:
+    """The config of `SYSTEM:VARIANT`."""
+    system, colon, variant = named.partition(":")
+    if not colon or not variant:
+        variants = ", ".join(config_io.config_module(system).VARIANTS)
+        raise UserError(f"{named!r} names no variant; use {system}:VARIANT with one of {variants}")
+    return config_io.get_config(system, variant)
+
+
+def override(config: RunConfig, arguments: list[str], prog: str = "thjax train") -> RunConfig:
+    """The config with dotted overrides, `--parallel.executor pmap` or `--parallel.executor=pmap`.
+
+    Raises:
+        UserError: an unknown key; names the nearest one, or else the keys of its group.
+    """
+    known = config_io.flatten(dataclasses.asdict(config))
+    for argument in arguments:
+        if argument.startswith("--") and argument not in ("--help",):
+            _check_key(argument[2:].split("=")[0], [key for key in known if key not in FIXED])
+    return tyro.cli(type(config), default=config, args=arguments, prog=prog, description=USAGE, use_underscores=True,
+                    config=(tyro.conf.FlagConversionOff,))
+
+
+def _check_key(key: str, known: list[str]) -> None:
+    if key in known:
+        return
+    if key in FIXED:
+        raise UserError(f"--{key} is given by SYSTEM:VARIANT, the first argument")
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+    near = near or [name for name in known if key == name.rpartition(".")[2]][:1]
+    if near:
+        raise UserError(f"unknown key --{key}; did you mean --{near[0]}?")
+    group = key.partition(".")[0]
+    inside = [name for name in known if name.startswith(f"{group}.")]
+    if inside:
+        raise UserError(f"unknown key --{key}; the keys of {group!r} are {', '.join('--' + name for name in inside)}")
+    groups = dict.fromkeys(name.partition(".")[0] for name in known)
+    raise UserError(f"unknown key --{key}; the groups and keys are {', '.join(groups)}, and --data, --out, --dry_run, "
+                    "--accept_changes")
+
+
+def _split(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Takes the command's own options out of the config's, which may have a group called `data` as well."""
+    own, overrides, waiting = {}, [], iter(arguments)
+    for argument in waiting:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or name not in (*FLAGS, "data", "out"):
+            overrides.append("--help" if argument == "-h" else argument)
+        elif name in FLAGS:
+            own[name] = True
+        else:
+            own[name] = value if equals else next(waiting, None)
+    return own, overrides
