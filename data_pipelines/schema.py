@@ -8,6 +8,8 @@ import dataclasses
 
 import numpy as np
 
+from thjax.core.errors import UserError
+
 VERSION = 1
 FPS = 25
 SAMPLE_RATE = 16_000
@@ -86,5 +88,5 @@ DTYPES = {"face_ok": np.uint8, "landmarks": np.float32, "au": np.float32, "au_pr
 """Stored types of the per-frame arrays of a record."""
 
 
-class DataError(Exception):
+class DataError(UserError):
     """Data cannot be used. The message names the file or clip, the rule it breaks, and the way out."""

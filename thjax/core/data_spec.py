@@ -48,5 +48,6 @@ class DataSpec:
     def __post_init__(self):
         if self.window < 0 or self.stride < 1 or self.batch < 1:
             raise ValueError(
-                f"window {self.window}, stride {self.stride}, batch {self.batch}: use window >= 0, stride >= 1, batch >= 1"
+                f"window {self.window}, stride {self.stride}, batch {self.batch}: "
+                "use window >= 0, stride >= 1, batch >= 1"
             )

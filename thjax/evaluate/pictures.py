@@ -1,0 +1,106 @@
+"""Pictures of a result: contact sheets, training curves, and the report that holds them."""
+
+import base64
+import html
+import io
+import pathlib
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from thjax.core.files import write_bytes
+from thjax.evaluate.controls import ClipSet
+
+matplotlib.use("Agg")  # before pyplot is imported: no display is needed
+import matplotlib.pyplot as plt
+
+SHEET_COLUMNS = 12
+SHEET_SCALE = 2
+
+
+def contact_sheet(clips: ClipSet, rows: dict[str, np.ndarray], path: pathlib.Path, how_many: int = 4) -> None:
+    """Writes a PNG: for a few clips, one strip of frames for the truth and one for each of `rows`.
+
+    Args:
+        clips: held-out clips; the ones shown are spread over the speakers.
+        rows: {label: [N, T, H, W, 3] uint8}, drawn below the truth in this order.
+        path: of the PNG.
+        how_many: clips shown.
+    """
+    shown = np.unique(np.linspace(0, len(clips) - 1, how_many).astype(int))
+    height, width = clips.frames.shape[2:4]
+    strips, labels = [], []
+    for index in shown:
+        last = int(clips.valid[index].sum()) - 1
+        columns = np.linspace(0, last, SHEET_COLUMNS).astype(int)
+        for label, videos in {"truth": clips.frames, **rows}.items():
+            strips.append(np.concatenate(list(videos[index][columns]), axis=1))
+            labels.append(f"{label}\n{clips.keys[index].split('/')[-1]}")
+    inches = (SHEET_COLUMNS * width * SHEET_SCALE / 100 + 1.6, len(strips) * height * SHEET_SCALE / 100)
+    figure, axes = plt.subplots(len(strips), 1, figsize=inches)
+    for axis, strip, label in zip(np.atleast_1d(axes), strips, labels, strict=True):
+        axis.imshow(strip)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    figure.subplots_adjust(left=0.12, right=0.995, top=0.995, bottom=0.005, hspace=0.02)
+    _save(figure, path)
+
+
+def curves(history: list[dict], path: pathlib.Path) -> None:
+    """Writes a PNG of every logged series over steps.
+
+    Args:
+        history: lines of metrics.jsonl, dicts with `step`.
+        path: of the PNG.
+    """
+    names = sorted({name for line in history for name, value in line.items() if isinstance(value, float)})
+    columns = 3
+    count = max(1, -(-len(names) // columns))
+    figure, axes = plt.subplots(count, columns, figsize=(4 * columns, 2.2 * count), squeeze=False)
+    for axis, name in zip(axes.flat, names, strict=False):
+        points = [(line["step"], line[name]) for line in history if isinstance(line.get(name), float)]
+        axis.plot(*zip(*points, strict=True), linewidth=1)
+        axis.set_title(name, fontsize=8)
+        axis.tick_params(labelsize=7)
+    for axis in list(axes.flat)[len(names):]:
+        axis.axis("off")
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def report(path: pathlib.Path, title: str, notes: list[str], tables: dict[str, list[list[str]]],
+           pictures: dict[str, pathlib.Path]) -> None:
+    """Writes one HTML file that needs no other: notes, tables (first line is the header) and embedded pictures."""
+    parts = [f"<h1>{html.escape(title)}</h1>", *(f"<p>{html.escape(note)}</p>" for note in notes)]
+    for name, lines in tables.items():
+        parts.append(f"<h2>{html.escape(name)}</h2><table>")
+        for number, line in enumerate(lines):
+            tag = "td" if number else "th"
+            parts.append("<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in line) + "</tr>")
+        parts.append("</table>")
+    for name, picture in pictures.items():
+        data = base64.b64encode(picture.read_bytes()).decode()
+        parts.append(f'<h2>{html.escape(name)}</h2><img alt="{html.escape(name)}" src="data:image/png;base64,{data}">')
+    style = ("body{font:15px system-ui;margin:2em auto;max-width:75em}table{border-collapse:collapse}"
+             "td,th{padding:.3em .8em;border-bottom:1px solid #ddd;text-align:left}img{max-width:100%}")
+    write_bytes(path, f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title><style>{style}</style>"
+                 f"{''.join(parts)}\n".encode())
+
+
+def save_png(image: np.ndarray, path: pathlib.Path) -> None:
+    """Writes [H, W, 3] uint8 as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    write_bytes(path, buffer.getvalue())
+
+
+def _save(figure, path: pathlib.Path) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    plt.close(figure)
+    write_bytes(path, buffer.getvalue())
+

@@ -1,0 +1,84 @@
+"""Evaluates a trained run on a split: clips in, rows made, scores out."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+from data_pipelines.loader import clips as load_clips
+
+from data_pipelines.schema import DataError
+from thjax.checkpoint import LoadedRun
+from thjax.evaluate.controls import ClipSet, rows
+from thjax.evaluate.result import Result
+from thjax.evaluate.scores import paired, score_row, table
+from thjax.metrics.mouth import LipGapProbe, fit_lip_gap_probe
+
+PROBE_CLIPS = 60
+"""Training clips that the lip-gap probe is fitted on."""
+
+
+def read_clips(data: pathlib.Path, split: str, run: LoadedRun, limit: int | None) -> ClipSet:
+    """Whole clips of a split, cropped as the run was trained.
+
+    Raises:
+        DataError: the split has no clip.
+    """
+    spec = dataclasses.replace(run.system.stages[-1].data, split=split, window=0, mirror=False)
+    fields = {"frames", "still", "audio"}
+    examples = list(load_clips(data, split, spec, limit, optional=("landmarks",)))
+    if not examples:
+        raise DataError(f"{data} has no clip in split {split!r}; its dataset.json lists the splits")
+    stacked = {name: np.stack([e[name] for e in examples]) for name in (*fields, "valid")}
+    landmarks = np.stack([e["landmarks"] for e in examples]) if all("landmarks" in e for e in examples) else None
+    return ClipSet(
+        keys=[e["key"] for e in examples], speakers=[e["speaker_name"] for e in examples],
+        frames=stacked["frames"], stills=stacked["still"], audio=stacked["audio"], valid=stacked["valid"],
+        landmarks=landmarks,
+    )
+
+
+def fit_probe(data: pathlib.Path, run: LoadedRun) -> LipGapProbe | None:
+    """The lip-gap probe, fitted on the training split; None where that split has no landmarks."""
+    training = read_clips(data, "train", run, PROBE_CLIPS)
+    if training.landmarks is None:
+        return None
+    counted = [training.valid[i] > 0 for i in range(len(training))]
+    return fit_lip_gap_probe(
+        [(training.frames[i][c], training.stills[i], training.landmarks[i][c]) for i, c in enumerate(counted)]
+    )
+
+
+def evaluate_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, command: str, limit: int | None = None,
+                 report: Callable[[str], None] = lambda message: None) -> tuple[Result, ClipSet, dict[str, np.ndarray]]:
+    """Scores a run and its controls.
+
+    Args:
+        run: loaded weights.
+        data: prepared corpus.
+        split: of its manifest.
+        seed: of the sampler's noise.
+        command: to write beside the figures.
+        limit: clips to use, spread over the split; None uses all.
+        report: called with the name of every row before it is made.
+
+    Returns:
+        The result, the clips, and the first take of every row [N, T, H, W, 3], for pictures.
+    """
+    clips = read_clips(data, split, run, limit)
+    probe = fit_probe(data, run) if clips.landmarks is not None else None
+    sampler = run.system.sampler(run.nets, run.stats)
+    scores, videos = {}, {}
+    for name, make in rows(sampler, clips, seed).items():
+        report(name)
+        takes = make()
+        scores[name] = score_row(takes, clips, probe)
+        videos[name] = takes[0]
+    about = {"split": split, "step": run.step, "manifest_hash": run.manifest_hash, "clips": len(clips),
+             "speakers": len(set(clips.speakers))}
+    result = Result(
+        command=command, config_hash=run.config_hash, seeds=[run.config.seed, seed], keys=clips.keys,
+        speakers=clips.speakers, per_clip=scores, rows=table(scores, clips.speakers),
+        paired=paired(scores, clips.speakers), about=about,
+    )
+    return result, clips, videos
