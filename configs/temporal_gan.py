@@ -21,12 +21,14 @@ import dataclasses
 
 from thjax.core.config import TrainConfig
 from thjax.core.data_spec import CropSpec, DataSpec
+from thjax.optim import OptimizerConfig
 from thjax.systems.temporal_gan.config import (
+    FALL_TO_A_TENTH,
     Config,
     DiscriminatorConfig,
     GeneratorConfig,
     LossConfig,
-    OptimizerConfig,
+    OptimizersConfig,
     ScheduleConfig,
 )
 
@@ -41,16 +43,18 @@ def demo() -> Config:
         ),
         generator=GeneratorConfig(
             audio_channels=(16, 32, 64, 64, 128, 128), audio_code=128, context=128, channels=(24, 48, 96, 192),
-            output="residual", norm_group=4, norm_momentum=0.95,
+            output="residual", norm_momentum=0.95,
         ),
         discriminators=DiscriminatorConfig(
             frame_channels=(32, 64, 128, 256), frames_per_clip=4, sequence_channels=(24, 48, 96, 128),
             audio_channels=(8, 16, 32, 32, 64, 64), code=64, context=64, hidden=64, norm="none",
         ),
         losses=LossConfig(reconstruction_map="mouth"),
-        optimizers=OptimizerConfig(
-            generator=2e-3, frame_discriminator=2e-4, sequence_discriminator=1e-4, generator_decay="cosine",
-            frame_decay="constant", warmup_steps=50, ema=0.995,
+        optimizers=OptimizersConfig(
+            generator=OptimizerConfig(learning_rate=2e-3, warmup_steps=50, decay="cosine", decay_steps=2000),
+            frame_discriminator=OptimizerConfig(learning_rate=2e-4),
+            sequence_discriminator=OptimizerConfig(learning_rate=1e-4),
+            ema=0.995,
         ),
         schedule=ScheduleConfig(reconstruction_steps=1200, steps=800, patience=0),
         train=TrainConfig(evaluate_every=500, evaluate_clips=8, checkpoint_every=500),
@@ -102,8 +106,9 @@ def ablation_no_sequence() -> Config:
 def decay_to_tenth() -> Config:
     """The other reading of "decay after epoch 20 with a rate of 10 %": once, to a tenth."""
     base = synthetic()
-    optimizers = dataclasses.replace(
-        base.optimizers, generator_decay="times_0.1_once", frame_decay="times_0.1_once",
+    optimizers = OptimizersConfig(
+        generator=OptimizerConfig(learning_rate=2e-4, **FALL_TO_A_TENTH),
+        frame_discriminator=OptimizerConfig(learning_rate=1e-3, **FALL_TO_A_TENTH),
     )
     return dataclasses.replace(base, optimizers=optimizers)
 

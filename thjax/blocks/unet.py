@@ -16,6 +16,25 @@ RESIDUAL_RANGE = 0.98
 """Share of the still's range that is copied: arctanh of a full white or black pixel would be infinite."""
 
 
+class SkipJoin(nn.Module):
+    """The half of every join that a clip's frames share: 3x3 convolutions of the skips.
+
+    Attributes:
+        channels, dtype: see `UNetDecoder`.
+    """
+
+    channels: tuple[int, ...]
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, skips: Sequence[jax.Array]) -> tuple[jax.Array, ...]:
+        """One [B, H', W', C] per level, the shallowest first -> the same shapes for all levels but the first."""
+        return tuple(
+            ConvTranspose(self.channels[level], 3, 1, 1, bias=False, dtype=self.dtype, name=f"join_skip_{level}")(skip)
+            for level, skip in enumerate(skips) if level
+        )
+
+
 class UNetDecoder(nn.Module):
     """Latent and skips -> frames (Ronneberger et al. 2015; the layers of vougioukas2019's generator, all without bias).
 
@@ -36,10 +55,22 @@ class UNetDecoder(nn.Module):
     residual: bool = False
     dtype: Any = jnp.float32
 
+    def setup(self):
+        self.skip_join = SkipJoin(self.channels, self.dtype)
+        nn.share_scope(self, self.skip_join)
+
+    def join(self, skips: Sequence[jax.Array]) -> tuple[jax.Array, ...]:
+        """What all frames of a clip take from its skips: `joined` of later calls, see `SkipJoin`."""
+        found = tuple(skip.shape[-1] for skip in skips)
+        if found != tuple(self.channels):
+            raise ValueError(f"skips have channels {found}, the decoder expects {tuple(self.channels)}")
+        return self.skip_join(skips)
+
     @nn.compact
     def __call__(
-        self, latent: jax.Array, skips: Sequence[jax.Array], still: jax.Array | None = None,
+        self, latent: jax.Array, skips: Sequence[jax.Array] | None, still: jax.Array | None = None,
         valid: jax.Array | None = None, ctx: Context = Context(), train: bool = False,
+        joined: Sequence[jax.Array] | None = None,
     ) -> jax.Array:
         """Draws.
 
@@ -49,6 +80,7 @@ class UNetDecoder(nn.Module):
             still: [B, H, W, 3] in [-1, 1], needed by `residual`.
             valid: [B, T] frames that count in statistics.
             ctx, train: see `Norm`.
+            joined: what `join` made of the skips, for callers that draw a clip in pieces; `skips` are not read then.
 
         Returns:
             [B, T, H, W, 3] in (-1, 1).
@@ -56,9 +88,7 @@ class UNetDecoder(nn.Module):
         Raises:
             ValueError: skips that are not of `channels`; a residual without a still.
         """
-        found = tuple(skip.shape[-1] for skip in skips)
-        if found != tuple(self.channels):
-            raise ValueError(f"skips have channels {found}, the decoder expects {tuple(self.channels)}")
+        joined = self.join(skips) if joined is None else joined
         if self.residual and still is None:
             raise ValueError("a residual decoder draws on the still; pass `still` [B, H, W, 3]")
         clips, frames = latent.shape[:2]
@@ -71,12 +101,11 @@ class UNetDecoder(nn.Module):
         layer = lambda features, kernel, stride, padding, name: ConvTranspose(
             features, kernel, stride, padding, bias=False, dtype=self.dtype, name=name)
         x = latent.reshape(clips * frames, 1, 1, -1)
-        x = settle(layer(self.channels[-1], skips[-1].shape[1:3], 1, 0, "expand")(x), "expand_norm")
+        x = settle(layer(self.channels[-1], joined[-1].shape[1:3], 1, 0, "expand")(x), "expand_norm")
         for level in range(len(self.channels) - 1, 0, -1):
             width = self.channels[level]
-            still_part = layer(width, 3, 1, 1, f"join_skip_{level}")(skips[level])
             x = layer(width, 3, 1, 1, f"join_{level}")(x)
-            x = x.reshape(clips, frames, *x.shape[1:]) + still_part[:, None]
+            x = x.reshape(clips, frames, *x.shape[1:]) + joined[level - 1][:, None]
             x = settle(x.reshape(clips * frames, *x.shape[2:]), f"join_norm_{level}")
             x = settle(layer(self.channels[level - 1], 4, 2, 1, f"double_{level}")(x), f"double_norm_{level}")
         x = layer(3, 4, 2, 1, "output")(x).astype(float)

@@ -3,11 +3,10 @@
 import dataclasses
 from typing import Literal
 
+from thjax.blocks.norm import NormKind
 from thjax.core.config import RunConfig
 from thjax.core.data_spec import CropSpec, DataSpec
-
-Norm = Literal["batch", "group", "paper_batch", "none"]
-Decay = Literal["constant", "times_0.9_each_epoch", "times_0.1_once", "cosine"]
+from thjax.optim import OptimizerConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +36,9 @@ class GeneratorConfig:
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     """Channels of the identity encoder from the finest level down; the decoder mirrors them."""
     output: Literal["image", "residual"] = "image"
-    """`image`: tanh of the decoder. `residual`: tanh(g * decoder + arctanh(0.98 * still)), g learnt."""
-    residual_gain: float = 0.3
-    """Start of g."""
-    norm: Norm = "batch"
+    """`image`: tanh of the decoder. `residual`: tanh(g * decoder + arctanh(0.98 * still)), g learnt from 0.3."""
+    norm: NormKind = "batch"
     """Normalisation behind the convolutions."""
-    norm_group: int = 16
-    """Clips that share statistics under `paper_batch`."""
     norm_momentum: float = 0.9
     """Share of the old running statistics kept at a step (torch's 0.1 is 0.9 here)."""
 
@@ -51,7 +46,7 @@ class GeneratorConfig:
         for name in ("context_layers", "noise", "noise_layers"):
             if getattr(self, name) < 0:
                 raise ValueError(f"generator.{name} {getattr(self, name)} must be 0 or more")
-        for name in ("audio_code", "context", "identity", "norm_group"):
+        for name in ("audio_code", "context", "identity"):
             if getattr(self, name) < 1:
                 raise ValueError(f"generator.{name} {getattr(self, name)} must be at least 1")
         if len(self.channels) < 2:
@@ -81,7 +76,7 @@ class DiscriminatorConfig:
     context_layers: int = 2
     hidden: int = 128
     """Features of the classifier's hidden layer."""
-    norm: Norm = "batch"
+    norm: NormKind = "batch"
     """Normalisation behind all convolutions but the first."""
 
     def __post_init__(self):
@@ -106,33 +101,25 @@ class LossConfig:
             raise ValueError("losses: weights must not be negative")
 
 
-@dataclasses.dataclass(frozen=True)
-class OptimizerConfig:
-    """Adam for every network, each with its own rate."""
+LOSE_A_TENTH = dict(decay="exponential", decay_factor=0.9, decay_after_epochs=20)
+"""One reading of the paper's "decay after epoch 20 with a rate of 10 %": times 0.9 every epoch."""
+FALL_TO_A_TENTH = dict(decay="drop", decay_factor=0.1, decay_after_epochs=20)
+"""The other reading: times 0.1, once."""
 
-    generator: float = 2e-4
-    """Learning rate of the generator."""
-    frame_discriminator: float = 1e-3
-    sequence_discriminator: float = 5e-5
-    generator_decay: Decay = "times_0.9_each_epoch"
-    """The paper's "decay after epoch 20 with a rate of 10 %" reads both ways; `cosine` falls to 2 % over the run."""
-    frame_decay: Decay = "times_0.9_each_epoch"
-    decay_after_epoch: float = 20.0
-    """Epochs before the two epoch-wise decays begin."""
-    warmup_steps: int = 0
-    """Steps over which the generator's rate rises linearly from 0."""
-    beta1: float = 0.5
-    beta2: float = 0.999
+
+@dataclasses.dataclass(frozen=True)
+class OptimizersConfig:
+    """Adam for every network, each with its own rate and decay."""
+
+    generator: OptimizerConfig = OptimizerConfig(learning_rate=2e-4, **LOSE_A_TENTH)
+    frame_discriminator: OptimizerConfig = OptimizerConfig(learning_rate=1e-3, **LOSE_A_TENTH)
+    sequence_discriminator: OptimizerConfig = OptimizerConfig(learning_rate=5e-5)
     ema: float = 0.999
     """Decay of the generator's averaged weights; 0 keeps none."""
 
     def __post_init__(self):
-        for name in ("generator", "frame_discriminator", "sequence_discriminator"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"optimizers.{name} {getattr(self, name)} is a learning rate and must be above 0")
-        for name in ("beta1", "beta2", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"optimizers.{name} {getattr(self, name)} must be in [0, 1)")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"optimizers.ema {self.ema} must lie in [0, 1)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,8 +157,10 @@ class Config(RunConfig):
     generator: GeneratorConfig = GeneratorConfig()
     discriminators: DiscriminatorConfig = DiscriminatorConfig()
     losses: LossConfig = LossConfig()
-    optimizers: OptimizerConfig = OptimizerConfig()
+    optimizers: OptimizersConfig = OptimizersConfig()
     schedule: ScheduleConfig = ScheduleConfig(epochs=100)
+    paper_batch: int = 16
+    """Clips that share statistics where a `norm` is `paper_batch`."""
     chunk_frames: int = 2
     """Frames that the sampler makes at a time."""
 
@@ -187,8 +176,9 @@ class Config(RunConfig):
             raise ValueError(f"data.fields {self.data.fields} lacks {missing}, which the temporal GAN needs")
         if self.losses.reconstruction_map == "mouth" and "landmarks" not in self.data.fields:
             raise ValueError("losses.reconstruction_map 'mouth' needs 'landmarks' in data.fields; add it")
-        if self.chunk_frames < 1:
-            raise ValueError(f"chunk_frames {self.chunk_frames} must be at least 1")
+        for name in ("chunk_frames", "paper_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} must be at least 1")
         if self.schedule.reconstruction_steps and not (self.discriminators.frame or self.discriminators.sequence):
             raise ValueError("schedule.reconstruction_steps counts steps before the discriminators, and there are none")
 
