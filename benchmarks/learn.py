@@ -122,7 +122,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learn", description=__doc__)
     parser.add_argument("system", choices=sorted(LEARNING))
-    parser.add_argument("--work", type=pathlib.Path, help="where corpus and runs are kept (default: a temporary folder)")
+    parser.add_argument("--work", type=pathlib.Path, help="keeps corpus and runs (default: a temporary folder)")
     parser.add_argument("--split", default="test", help="validation prints and writes nothing (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

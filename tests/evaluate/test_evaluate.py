@@ -81,13 +81,15 @@ def test_rows_are_what_they_are_called():
 
 
 def test_reencoding_costs_little_and_something():
-    frames = np.random.default_rng(0).integers(0, 255, (2, 4, 3, 3)).repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8)
+    blocks = np.random.default_rng(0).integers(0, 255, (2, 4, 3, 3)).astype(np.uint8)
+    frames = blocks.repeat(8, axis=1).repeat(8, axis=2)
     assert 20 < psnr(frames, reencode(frames)) < 60
 
 
 def test_a_result_is_written_in_the_one_form(tmp_path):
     clips, _ = clip_set()
-    scores = {"ours": score_row([clips.frames], clips, None), "copy_first_frame": score_row([clips.frames // 2], clips, None)}
+    takes = {"ours": clips.frames, "copy_first_frame": clips.frames // 2}
+    scores = {name: score_row([take], clips, None) for name, take in takes.items()}
     result = Result("thjax evaluate ...", "hash", [0, 0], clips.keys, clips.speakers, scores,
                     table(scores, clips.speakers), paired(scores, clips.speakers), {"split": "test"})
     result.write(tmp_path / "new")
