@@ -37,8 +37,9 @@ class Context:
             mask: weights, broadcastable to `x` after trailing axes are added, e.g. [b, T] beside [b, T, H, W, C].
 
         Returns:
-            A scalar; zero where the mask is empty everywhere.
+            A scalar, f32 at least; zero where the mask is empty everywhere.
         """
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim)).astype(x.dtype)
         # `where`, not a product: a masked value may be anything, also infinite.
         total = self.psum(jnp.where(mask > 0, x * mask, 0).sum())

@@ -8,14 +8,15 @@ from thjax.core.config import GuardConfig
 
 
 class GuardState(struct.PyTreeNode):
-    """The guard's memory.
+    """The guard's memory. P is the number of gradient phases of the stage: each has a norm of its own, since phases
+    differ by orders of magnitude and some run on every n-th step only.
 
     Attributes:
-        bad_steps: int32, steps thrown away because something was not finite.
-        spikes: int32, steps thrown away because the gradient norm jumped.
+        bad_steps: int32, steps of the run thrown away because something was not finite.
+        spikes: int32, steps of the run thrown away because a gradient norm jumped.
         spikes_in_row: int32.
-        norm_mean: f32, running mean of the global gradient norm over kept steps.
-        kept: int32, kept steps that `norm_mean` has seen.
+        norm_mean: [P] f32, running mean of each phase's gradient norm over kept steps.
+        kept: [P] int32, kept steps that `norm_mean` has seen.
         halted: bool, once set every later step keeps the weights, so that a report that comes one step late
             still finds the state from before the bad step.
     """
@@ -32,41 +33,54 @@ WARMUP_STEPS = 20  # no spike is called before the running mean has seen this ma
 MEAN_DECAY = 0.98
 
 
-def init_guard() -> GuardState:
-    """A guard that has seen nothing."""
+def init_guard(phases: int, before: GuardState | None = None) -> GuardState:
+    """A guard that has seen no step of a stage with this many gradient phases; it goes on counting from `before`."""
+    zero = jnp.int32(0)
     return GuardState(
-        bad_steps=jnp.int32(0), spikes=jnp.int32(0), spikes_in_row=jnp.int32(0),
-        norm_mean=jnp.float32(0), kept=jnp.int32(0), halted=jnp.bool_(False),
+        bad_steps=before.bad_steps if before else zero,
+        spikes=before.spikes if before else jnp.int32(0),
+        spikes_in_row=jnp.int32(0),
+        norm_mean=jnp.zeros(phases, jnp.float32),
+        kept=jnp.zeros(phases, jnp.int32),
+        halted=jnp.bool_(False),
     )
 
 
-def judge(guard: GuardState, config: GuardConfig, finite: jax.Array, norm: jax.Array) -> tuple[GuardState, jax.Array]:
+def judge(
+    guard: GuardState, config: GuardConfig, finite: jax.Array, norms: jax.Array, ran: jax.Array
+) -> tuple[GuardState, jax.Array]:
     """Judges a step.
 
     Args:
         guard: memory before the step.
         config: what to do.
         finite: bool, everything the step computed is finite.
-        norm: f32, global gradient norm over all phases.
+        norms: [P] gradient norm of each phase.
+        ran: [P] bool, the phases whose turn it was.
 
     Returns:
         The new memory, and whether the step's result is kept.
     """
-    norm = norm.astype(jnp.float32)
+    norms = norms.astype(jnp.float32)
     bad = ~finite
     spike = jnp.bool_(False)
     if config.spike_factor:
-        spike = finite & (guard.kept >= WARMUP_STEPS) & (norm > config.spike_factor * guard.norm_mean)
+        jumped = (guard.kept >= WARMUP_STEPS) & (norms > config.spike_factor * guard.norm_mean)
+        spike = finite & jnp.any(ran & jumped)
     in_row = jnp.where(spike, guard.spikes_in_row + 1, 0)
     halt = guard.halted | (in_row >= config.max_spikes)
     if config.on_bad == "stop":
         halt |= bad
     keep = ~(bad | spike | guard.halted)
-    mean = jnp.where(guard.kept == 0, norm, MEAN_DECAY * guard.norm_mean + (1 - MEAN_DECAY) * norm)
+    mean = jnp.where(guard.kept == 0, norms, MEAN_DECAY * guard.norm_mean + (1 - MEAN_DECAY) * norms)
+    seen = keep & ran
     judged = GuardState(
-        bad_steps=guard.bad_steps + (bad & ~guard.halted), spikes=guard.spikes + (spike & ~guard.halted),
+        bad_steps=guard.bad_steps + (bad & ~guard.halted),
+        spikes=guard.spikes + (spike & ~guard.halted),
         spikes_in_row=jnp.where(guard.halted, guard.spikes_in_row, in_row),
-        norm_mean=jnp.where(keep, mean, guard.norm_mean), kept=guard.kept + keep, halted=halt,
+        norm_mean=jnp.where(seen, mean, guard.norm_mean),
+        kept=guard.kept + seen,
+        halted=halt,
     )
     return judged, keep
 

@@ -1,7 +1,8 @@
 """A stage of training: its data, its phases, when it ends. Declarations only; `thjax.engine.step` runs them."""
 
 import dataclasses
-from typing import Any, Callable, Literal, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import optax
 
@@ -19,10 +20,24 @@ WriteFn = Callable[[Variables, Nets, Shared, Batch, Rngs, Context], Variables]
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A network trained by a phase, with its own optax chain."""
+    """A network trained by a phase, with its own optax chain.
+
+    Attributes:
+        net: its name.
+        optimizer: the chain.
+        config: what the chain was made from, e.g. an `OptimizerConfig`. At the border between two stages the network
+            keeps its optimizer state where both stages give equal configs, and starts a new one otherwise. Without
+            a config only the very same chain counts as equal.
+    """
 
     net: str
     optimizer: optax.GradientTransformation
+    config: Any = None
+
+    @property
+    def identity(self) -> Any:
+        """What two stages compare to know whether they train the network alike."""
+        return self.optimizer if self.config is None else self.config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +48,7 @@ class GradPhase:
         trains: networks updated from this loss, each by its own chain.
         loss: (params of the trained nets, nets, shared, batch, rngs, ctx) -> (scalar, Aux).
         reads: whether the loss sees networks as earlier phases left them, or as the step found them.
-        every: the phase runs when `stage_step % every == 0`; otherwise its metrics are NaN.
+        every: the phase runs when `stage_step // accumulate % every == 0`; otherwise its metrics are NaN.
         through_shared: the gradient also flows through `Stage.shared` into its parameters.
     """
 
@@ -122,6 +137,8 @@ class Stage:
         init: {net: Source}; every network of the stage, trained or frozen, is named here.
         ema: networks whose averaged weights are kept.
         evaluate: names of the system's evaluators to run on the validation split.
+        remat: None keeps every activation of `shared` and of the losses for the backward pass; a tuple recomputes all
+            but those given these names with `jax.ad_checkpoint.checkpoint_name`.
     """
 
     name: str
@@ -133,33 +150,42 @@ class Stage:
     shared_trains: tuple[str, ...] = ()
     ema: Ema = Ema()
     evaluate: tuple[str, ...] = ()
+    remat: tuple[str, ...] | None = None
 
     def __post_init__(self):
         known = set(self.init)
         named = set(self.trained) | set(self.shared_trains) | set(self.ema.nets)
         named |= {phase.net for phase in self.phases if isinstance(phase, WritePhase)}
         if missing := sorted(named - known):
-            raise ValueError(f"stage {self.name!r} uses networks {missing} that its `init` does not name ({sorted(known)})")
-        for phase in self.phases:
-            if isinstance(phase, GradPhase) and phase.through_shared:
-                if not {trained.net for trained in phase.trains} & set(self.shared_trains):
-                    raise ValueError(
-                        f"stage {self.name!r}: a phase has through_shared but trains none of shared_trains {self.shared_trains}"
-                    )
+            raise ValueError(
+                f"stage {self.name!r} uses networks {missing} that its `init` does not name ({sorted(known)})"
+            )
+        for phase in self.gradient_phases:
+            if phase.through_shared and not {trained.net for trained in phase.trains} & set(self.shared_trains):
+                raise ValueError(
+                    f"stage {self.name!r}: a phase has through_shared but trains none of shared_trains "
+                    f"{self.shared_trains}"
+                )
+            if phase.every < 1:
+                raise ValueError(f"stage {self.name!r}: a phase has every={phase.every}; use at least 1")
 
     @property
-    def optimizers(self) -> dict[str, optax.GradientTransformation]:
-        """{net: its optax chain} over all gradient phases."""
-        chains = {}
-        for phase in self.phases:
-            if isinstance(phase, GradPhase):
-                for trained in phase.trains:
-                    if trained.net in chains:
-                        raise ValueError(f"stage {self.name!r} trains {trained.net!r} in two phases; give it one optimizer")
-                    chains[trained.net] = trained.optimizer
-        return chains
+    def gradient_phases(self) -> tuple[GradPhase, ...]:
+        """The phases with a backward pass, in order."""
+        return tuple(phase for phase in self.phases if isinstance(phase, GradPhase))
+
+    @property
+    def trains(self) -> dict[str, Trained]:
+        """{net: how it is trained} over all gradient phases."""
+        found = {}
+        for phase in self.gradient_phases:
+            for trained in phase.trains:
+                if trained.net in found:
+                    raise ValueError(f"stage {self.name!r} trains {trained.net!r} in two phases; give it one optimizer")
+                found[trained.net] = trained
+        return found
 
     @property
     def trained(self) -> tuple[str, ...]:
         """Names of the networks with an optimizer."""
-        return tuple(self.optimizers)
+        return tuple(self.trains)

@@ -1,6 +1,7 @@
 """What a step carries: networks, counters, averaged weights, the guard's memory."""
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 from flax import struct
@@ -32,6 +33,7 @@ class TrainState(struct.PyTreeNode):
         stage_step: int32, steps of the current stage; the data position is `stage_step * batch`.
         nets: networks of the current stage only, trained and frozen.
         ema: averaged parameters of the networks the stage asks for.
+        ema_updates: {net: int32}, updates each average has seen; survives the border between stages.
         guard: see thjax/engine/guard.py.
     """
 
@@ -39,6 +41,7 @@ class TrainState(struct.PyTreeNode):
     stage_step: jax.Array
     nets: dict[str, NetState]
     ema: dict[str, Params]
+    ema_updates: dict[str, jax.Array]
     guard: Any
 
 

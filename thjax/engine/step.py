@@ -1,6 +1,6 @@
 """`make_step`: a stage's declarations become one pure function of (state, batch, key)."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,10 @@ from thjax.core.config import GuardConfig
 from thjax.core.context import Context
 from thjax.core.rngs import Rngs
 from thjax.engine.guard import all_finite, finite_examples, judge
+from thjax.engine.remat import SaveNames
 from thjax.engine.stage import GradPhase, Stage, WritePhase
 from thjax.engine.state import Batch, Metrics, TrainState, params_of
+from thjax.optim import average, average_decay, updates_made
 
 StepFn = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 
@@ -20,56 +22,95 @@ def make_step(stage: Stage, ctx: Context, guard: GuardConfig = GuardConfig(), ac
     """Builds the training step of a stage: no jit, no mesh, no clock, no IO.
 
     Args:
-        stage: what to train; its optimizers already hold back updates when accumulating (see `enter_stage`).
+        stage: what to train; its optimizers already hold back updates when accumulating (see `with_accumulation`).
         ctx: reductions over the global batch.
         guard: what to do with results that are not finite.
-        accumulate: micro-steps per update; the EMA moves with the updates.
+        accumulate: micro-steps per update. They share the random key of their update and the turns of `every`, so
+            that `accumulate` micro-steps draw what one step on the large batch draws. A micro-step that the guard
+            throws away is not made up for on time: the update comes after `accumulate` kept ones.
 
     Returns:
         (state, batch, key) -> (state, metrics). `key` is the key of the whole run: the step folds its counter in.
     """
 
     def step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        rngs = Rngs(jax.random.fold_in(key, state.step), batch["example_id"])
-        start, nets = state.nets, dict(state.nets)
-        scalars, per_example, norms = {}, {}, []
-
-        def run_shared(params):
-            return stage.shared(params, start, batch, rngs, ctx)
-
-        shared, pull, variables = jax.vjp(run_shared, params_of(start, stage.shared_trains), has_aux=True)
-        for name, value in variables.items():
-            nets[name] = nets[name].replace(variables=value)
-
-        for phase in stage.phases:
-            if isinstance(phase, WritePhase):
-                written = phase.write(nets[phase.net].variables, nets, shared, batch, rngs, ctx)
-                nets[phase.net] = nets[phase.net].replace(variables=written)
-                continue
-            run = _grad_phase(phase, stage, start, shared, pull, batch, rngs, ctx)
-            updated, metrics, examples, norm = _every(phase.every, state.stage_step, run, nets)
-            nets.update(updated)
-            scalars |= metrics
-            per_example |= examples
-            norms.append(norm)
-
-        norm = jnp.sqrt(sum(n**2 for n in norms)) if norms else jnp.float32(0)
-        finite = all_finite((nets, norm))
-        judged, keep = judge(state.guard, guard, finite, norm)
-        nets = jax.tree.map(lambda new, old: jnp.where(keep, new, old), nets, dict(start))
-        ema = _average(stage, state, nets, keep, accumulate)
-        scalars |= {
-            "gradient_norm": norm, "bad_steps": judged.bad_steps, "spikes": judged.spikes,
-            "kept": keep, "halted": judged.halted,
+        rngs = Rngs(jax.random.fold_in(key, state.step // accumulate), batch["example_id"])
+        turn = state.stage_step // accumulate
+        nets, scalars, per_example, norms = _run_phases(stage, state.nets, turn, batch, rngs, ctx)
+        changed = [name for name in nets if nets[name] is not state.nets[name]]
+        finite = all_finite(([nets[name] for name in changed], norms))
+        ran = jnp.array([turn % phase.every == 0 for phase in stage.gradient_phases], bool)
+        judged, keep = judge(state.guard, guard, finite, norms, ran)
+        for name in changed:
+            nets[name] = jax.tree.map(lambda new, old: jnp.where(keep, new, old), nets[name], state.nets[name])
+        ema, ema_updates = _average(stage, state, nets, keep)
+        verdict = {
+            "gradient_norm": jnp.sqrt((norms**2).sum()),
+            "bad_steps": judged.bad_steps,
+            "spikes": judged.spikes,
+            "kept": keep,
+            "halted": judged.halted,
         }
-        per_example |= {"inputs_finite": finite_examples(batch)}
-        new = TrainState(step=state.step + 1, stage_step=state.stage_step + 1, nets=nets, ema=ema, guard=judged)
+        _add(scalars, verdict, stage)
+        _add(per_example, {"inputs_finite": finite_examples(batch)}, stage)
+        new = TrainState(
+            step=state.step + 1,
+            stage_step=state.stage_step + 1,
+            nets=nets,
+            ema=ema,
+            ema_updates=ema_updates,
+            guard=judged,
+        )
         return new, Metrics(scalars, per_example)
 
     return step
 
 
-def _grad_phase(phase: GradPhase, stage: Stage, start, shared, pull, batch, rngs, ctx):
+def _run_phases(stage: Stage, start, turn, batch, rngs, ctx):
+    """Shared forward pass and all phases: (nets, scalars, per-example values, [P] gradient norms), not yet judged."""
+    nets = dict(start)
+    scalars, per_example, norms = {}, {}, []
+    remat = None if stage.remat is None else SaveNames(stage.remat)
+
+    def run_shared(params):
+        return stage.shared(params, start, batch, rngs, ctx)
+
+    params = params_of(start, stage.shared_trains)
+    shared, pull, variables = jax.vjp(_recomputed(run_shared, remat), params, has_aux=True)
+    for name, value in variables.items():
+        nets[name] = nets[name].replace(variables=value)
+
+    for phase in stage.phases:
+        if isinstance(phase, WritePhase):
+            written = phase.write(nets[phase.net].variables, nets, shared, batch, rngs, ctx)
+            nets[phase.net] = nets[phase.net].replace(variables=written)
+            continue
+        run = _grad_phase(phase, stage, start, shared, pull, remat, batch, rngs, ctx)
+        updated, metrics, examples, norm = (
+            run(nets) if phase.every == 1 else _on_turn(turn % phase.every == 0, run, nets)
+        )
+        nets.update(updated)
+        _add(scalars, metrics, stage)
+        _add(per_example, examples, stage)
+        norms.append(norm)
+    if remat:
+        remat.check()
+    return nets, scalars, per_example, jnp.array(norms)
+
+
+def _recomputed(function, remat: SaveNames | None):
+    """`function`, its activations recomputed in the backward pass where the stage asks for it."""
+    return function if remat is None else jax.checkpoint(function, policy=remat)
+
+
+def _add(collected: dict, new, stage: Stage):
+    """Adds named values; two values of one name would hide one of them."""
+    if twice := sorted(collected.keys() & new.keys()):
+        raise ValueError(f"stage {stage.name!r} reports {twice} twice; give each phase its own names")
+    collected.update(new)
+
+
+def _grad_phase(phase: GradPhase, stage: Stage, start, shared, pull, remat, batch, rngs, ctx):
     """A function nets -> (updated nets of this phase, metrics, per-example values, gradient norm)."""
     names = [trained.net for trained in phase.trains]
 
@@ -80,13 +121,14 @@ def _grad_phase(phase: GradPhase, stage: Stage, start, shared, pull, batch, rngs
             return phase.loss(params, seen, shared, batch, rngs, ctx)
 
         params = params_of(nets, names)
+        argnums = (0, 1) if phase.through_shared else (0,)
+        grad_fn = jax.value_and_grad(_recomputed(loss, remat), argnums, has_aux=True, allow_int=True)
+        (_, aux), (grads, *cotangent) = grad_fn(params, shared)
         if phase.through_shared:
-            grad_fn = jax.value_and_grad(loss, (0, 1), has_aux=True, allow_int=True)
-            (_, aux), (grads, cotangent) = grad_fn(params, shared)
-            (back,) = pull(cotangent)
+            (back,) = pull(*cotangent)
             grads = {n: jax.tree.map(jnp.add, grads[n], back[n]) if n in back else grads[n] for n in names}
-        else:
-            (_, aux), grads = jax.value_and_grad(loss, has_aux=True)(params, shared)
+        if foreign := sorted(aux.variables.keys() - set(names)):
+            raise ValueError(f"stage {stage.name!r}: a phase that trains {names} returns variables of {foreign}")
         # With check_vma=False psum transposes to psum, so the mean of the shards' gradients is the gradient of a
         # loss built of ctx.mean; reducing anywhere else, or twice, scales it by the number of devices.
         grads = ctx.pmean(grads)
@@ -104,29 +146,34 @@ def _grad_phase(phase: GradPhase, stage: Stage, start, shared, pull, batch, rngs
     return run
 
 
-def _every(every: int, stage_step, run, nets):
-    """Runs a phase when its turn has come; an idle phase returns its networks untouched and NaN metrics."""
-    if every == 1:
-        return run(nets)
-    updated, metrics, examples, norm = jax.eval_shape(run, nets)
+def _on_turn(turn, run, nets):
+    """Runs a phase when its turn has come; an idle phase leaves its networks alone and reports NaN."""
+
+    def floating(x):  # NaN needs a floating type; counts and flags have none
+        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+    def busy(nets):
+        updated, metrics, examples, norm = run(nets)
+        return updated, jax.tree.map(floating, metrics), jax.tree.map(floating, examples), norm
 
     def idle(nets):
+        updated, metrics, examples, norm = jax.eval_shape(busy, nets)
+
         def blank(shape):
             return jnp.full(shape.shape, jnp.nan, shape.dtype)
 
         same = {name: nets[name] for name in updated}
         return same, jax.tree.map(blank, metrics), jax.tree.map(blank, examples), jnp.zeros(norm.shape, norm.dtype)
 
-    return jax.lax.cond(stage_step % every == 0, run, idle, nets)
+    return jax.lax.cond(turn, busy, idle, nets)
 
 
-def _average(stage: Stage, state: TrainState, nets, keep, accumulate: int):
-    """The EMA after this step, with a warm-up of the decay; it stands still while gradients accumulate."""
-    updates = (state.stage_step + 1) // accumulate
-    applied = keep & ((state.stage_step + 1) % accumulate == 0)
-    decay = jnp.minimum(stage.ema.decay, (1.0 + updates) / (10.0 + updates))
-
-    def blend(old, new):
-        return jnp.where(applied, (decay * old + (1 - decay) * new).astype(old.dtype), old)
-
-    return {name: jax.tree.map(blend, state.ema[name], nets[name].params) for name in stage.ema.nets}
+def _average(stage: Stage, state: TrainState, nets, keep):
+    """The averaged weights after this step and how many updates they have seen; they move with kept updates only."""
+    ema, counts = {}, {}
+    for name in stage.ema.nets:
+        moves = keep & updates_made(state.nets[name].opt_state, nets[name].opt_state)
+        counts[name] = state.ema_updates[name] + moves
+        decay = average_decay(stage.ema.decay, state.ema_updates[name] + 1)
+        ema[name] = average(state.ema[name], nets[name].params, decay, moves)
+    return ema, counts

@@ -1,7 +1,8 @@
 """The protocols a paper implements: a System trains, a Sampler generates. Nothing above asks for more."""
 
 import dataclasses
-from typing import Any, Callable, Mapping, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import flax.linen as nn
 import jax
@@ -99,7 +100,9 @@ class System(Protocol):
     evaluators: Mapping[str, EvaluateFn]
 
     def statistics(self, shard_statistics: list[Mapping[str, Any]]) -> Stats:
-        """Merges what `prepare` wrote per shard into what the system needs, e.g. quantiser ranges. Hashed into checkpoints."""
+        """Merges what `prepare` wrote per shard into what the system needs, e.g. quantiser ranges.
+
+        Hashed into checkpoints."""
         ...
 
     def sampler(self, nets: Nets, stats: Stats) -> Sampler:
