@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from data_pipelines import sound
-from data_pipelines.mp4 import FragmentedMp4, pyav, write_mp4
+from data_pipelines.mp4 import FragmentedMp4, pyav, write_mp4, write_parts
 from data_pipelines.schema import SAMPLE_RATE, DataError
 
 __all__ = [
     "FragmentedMp4", "Probe", "check_image", "existing_file", "probe", "pyav", "read_audio", "read_image",
-    "video_frames", "write_mp4",
+    "video_frames", "write_mp4", "write_parts",
 ]
 
 SILENCE = 32

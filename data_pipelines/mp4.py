@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from data_pipelines import files
 from data_pipelines.schema import FPS, SAMPLE_RATE, DataError
 
 _AUDIO_BIT_RATE = 96_000
@@ -74,9 +74,19 @@ class Mp4Writer:
         context.thread_count = 1  # x264's bytes depend on the number of threads
         return stream
 
-    def write_frame(self, frame: np.ndarray) -> None:
-        """Appends one frame, [H, W, 3] uint8 RGB; an odd last row or column is repeated, for H.264 halves colour."""
-        frame = np.asarray(frame)
+    def write(self, frames: np.ndarray, samples: np.ndarray | None = None) -> None:
+        """Appends frames [n, H, W, 3] uint8 and the speech that sounds with them, [m] int16 at 16 kHz.
+
+        They alternate frame by frame, so that the muxer never holds more than a moment of either.
+        """
+        for index, frame in enumerate(frames):
+            self._write_frame(frame)
+            if samples is not None:
+                stop = None if index == len(frames) - 1 else (index + 1) * SAMPLE_RATE // self._fps
+                self._write_audio(samples[index * SAMPLE_RATE // self._fps : stop])
+
+    def _write_frame(self, frame: np.ndarray) -> None:
+        """[H, W, 3] uint8; an odd last row or column is repeated, for H.264 halves colour."""
         if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
             raise DataError(f"frame {self.frames}: {frame.dtype} {frame.shape}; a frame is uint8 [H, W, 3]")
         if self._video is None:
@@ -93,8 +103,7 @@ class Mp4Writer:
         self.frames += 1
         self._container.mux(self._video.encode(picture))
 
-    def write_audio(self, samples: np.ndarray) -> None:
-        """Appends speech, [n] int16 at 16 kHz; call it after the frames that it sounds with."""
+    def _write_audio(self, samples: np.ndarray) -> None:
         if not samples.size:
             return
         sound = self._av.AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None], format="s16", layout="mono")
@@ -115,9 +124,13 @@ class Mp4Writer:
             self._container.close()
 
 
+Part = tuple[np.ndarray, np.ndarray | None]
+"""Frames [n, H, W, 3] uint8 and the speech that sounds with them, [m] int16 at 16 kHz."""
+
+
 def write_mp4(path: str | os.PathLike, frames: Iterable[np.ndarray], audio: np.ndarray | None = None, *, fps: int = FPS,
               metadata: Mapping[str, str] | None = None) -> int:
-    """Writes a video file, whole or not at all: until it is complete it lives under a temporary name beside it.
+    """Writes a video file, whole or not at all.
 
     Args:
         path: of the mp4; its directory is made.
@@ -132,42 +145,30 @@ def write_mp4(path: str | os.PathLike, frames: Iterable[np.ndarray], audio: np.n
     Raises:
         DataError: PyAV is missing, there is no frame, or a frame is not like the others.
     """
+    def sound(index: int) -> np.ndarray | None:
+        return None if audio is None else audio[index * SAMPLE_RATE // fps : (index + 1) * SAMPLE_RATE // fps]
+
+    parts = ((np.asarray(frame)[None], sound(index)) for index, frame in enumerate(frames))
+    return write_parts(path, parts, audio=audio is not None, fps=fps, metadata=metadata)
+
+
+def write_parts(path: str | os.PathLike, parts: Iterable[Part], *, audio: bool = True, fps: int = FPS,
+                metadata: Mapping[str, str] | None = None) -> int:
+    """`write_mp4` of frames and sound that are made together. Until it is complete the file has a temporary name."""
     path = Path(path)
-    pyav("writing mp4")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".mp4.incomplete", prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
-    writer = None
-    try:
-        writer = Mp4Writer(temporary, fps=fps, audio=audio is not None, metadata=metadata)
-        _write_side_by_side(writer, frames, audio, fps)
-        if not writer.frames:
-            raise DataError(f"{path}: no frame to write")
-        writer.close()
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        if writer is not None:
+    with files.whole(path) as temporary:
+        writer = Mp4Writer(str(temporary), fps=fps, audio=audio, metadata=metadata)
+        try:
+            for frames, samples in parts:
+                writer.write(frames, samples)
+            if not writer.frames:
+                raise DataError(f"{path}: no frame to write")
+            writer.close()
+        except BaseException:
             writer.abandon()
-        Path(temporary).unlink(missing_ok=True)
-        raise
+            raise
     return writer.frames
-
-
-def _write_side_by_side(writer: Mp4Writer, frames: Iterable[np.ndarray], audio: np.ndarray | None, fps: int) -> None:
-    """Each frame followed by its own sound, so that the muxer never holds more than a moment of either."""
-    for index, frame in enumerate(frames):
-        writer.write_frame(frame)
-        if audio is not None:
-            writer.write_audio(audio[index * SAMPLE_RATE // fps : (index + 1) * SAMPLE_RATE // fps])
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 class FragmentedMp4:
@@ -184,9 +185,7 @@ class FragmentedMp4:
 
     def write(self, frames: np.ndarray, audio: np.ndarray) -> None:
         """Sends frames [n, H, W, 3] uint8 and the speech that sounds with them, [m] int16 at 16 kHz."""
-        for frame in frames:
-            self._writer.write_frame(frame)
-        self._writer.write_audio(audio)
+        self._writer.write(frames, audio)
 
     def close(self) -> None:
         """Ends the stream."""

@@ -1,9 +1,9 @@
 """WAV files and sample rates without PyAV: speech becomes int16 mono at 16 kHz, block by block in constant memory."""
 
 import dataclasses
+import logging
 import math
 import struct
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from scipy import signal
 
 from data_pipelines.schema import SAMPLE_RATE, DataError
 
+log = logging.getLogger(__name__)
 BLOCK = 1 << 18
 """Samples of one block at 16 kHz: 16 seconds."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -90,7 +91,7 @@ def _header(path: Path) -> tuple[int, int, int, int, int, int]:
             elif name == b"data" and form:
                 present = size - position
                 if length > present and length not in _UNKNOWN_LENGTH:
-                    warnings.warn(f"{path}: cut off, {present} of {length} bytes of sound are there", stacklevel=3)
+                    log.warning("%s: cut off, %d of %d bytes of sound are there", path, present, length)
                 return *form, position, present if length in _UNKNOWN_LENGTH else min(length, present)
             position += length + length % 2
     raise DataError(f"{path}: a WAV file without {'sound' if form else 'a format'}; it is damaged, export it again")

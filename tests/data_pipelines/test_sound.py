@@ -56,13 +56,13 @@ def test_other_rates_are_resampled_as_scipy_does_across_blocks(tmp_path, monkeyp
     assert np.abs(ours - truth).max() <= 1
 
 
-def test_a_file_cut_off_is_read_as_far_as_it_goes_and_says_so(tmp_path):
+def test_a_file_cut_off_is_read_as_far_as_it_goes_and_says_so(tmp_path, caplog):
     soundfile.write(tmp_path / "a.wav", speech_like(8000, 16_000), 16_000)
     whole = read_all(tmp_path / "a.wav")
     content = (tmp_path / "a.wav").read_bytes()
     (tmp_path / "b.wav").write_bytes(content[: len(content) // 2])
-    with pytest.warns(UserWarning, match="cut off"):
-        part = read_all(tmp_path / "b.wav")
+    part = read_all(tmp_path / "b.wav")
+    assert "b.wav: cut off, 7978 of 16000 bytes" in caplog.text
     np.testing.assert_array_equal(part, whole[: part.size])
     assert 3900 < part.size < 4000
 
