@@ -88,7 +88,7 @@ class Generator(nn.Module):
         return frames
 
     def identify(self, still: jax.Array, ctx: Context = Context(), train: bool = False) -> Identity:
-        """still [B, H, W, 3] in [-1, 1] -> what all frames take from it."""
+        """Still [B, H, W, 3] in [-1, 1] -> what all frames take from it."""
         code, skips = self.identity(still, None, ctx, train)
         return Identity(code, self.decoder.join(skips), still)
 
