@@ -1,0 +1,1 @@
+"""Image and audio to video. Offline and streaming generation are the same code, frame for frame the same bits."""

@@ -1,0 +1,158 @@
+"""`thjax generate`: one image and speech to an mp4, from files or live through pipes."""
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from data_pipelines import media
+from data_pipelines.schema import FPS, SAMPLES_PER_FRAME, DataError
+from thjax.core.errors import UserError
+
+PIPE = "-"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `thjax generate`."""
+    parser = argparse.ArgumentParser(
+        prog="thjax generate", allow_abbrev=False,
+        description="Animates a face from speech. Writes H.264 and AAC at 25 frames per second, tagged as synthetic, "
+        "and OUT.json beside it, which says how it was made.",
+        epilog="Live: thjax generate --checkpoint DIR --image FACE --audio - --out - reads raw 16 kHz mono s16le "
+        "samples from standard input and writes a fragmented mp4 to standard output.",
+    )
+    parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR",
+                        help="folder of a run (`thjax train --out`), or converted weights (`thjax weights convert`)")
+    parser.add_argument("--image", "--source_image", required=True, type=Path, metavar="FILE",
+                        help="colour picture of the face, at least 32 x 32 pixels")
+    parser.add_argument("--audio", "--driven_audio", required=True, metavar="FILE",
+                        help="speech in any format that ffmpeg reads; - reads s16le at 16 kHz from standard input")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", metavar="FILE.mp4", help="the video; - writes a fragmented mp4 to standard output")
+    target.add_argument("--result_dir", type=Path, metavar="DIR", help="write DIR/IMAGE_AUDIO_seedN.mp4 instead")
+    parser.add_argument("--landmarks", type=Path, metavar="FILE",
+                        help="68 points of the face in pixels of the picture (.npz, .npy, .csv, .txt, .pts), to crop "
+                        "it as in training (default: the middle of the picture)")
+    parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: %(default)s)")
+    parser.add_argument("--which", default="best", type=checkpoint_name, metavar="best|latest|STEP",
+                        help="checkpoint of the run (default: %(default)s on validation)")
+    parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
+    return parser
+
+
+def checkpoint_name(text: str) -> str | int:
+    """`best`, `latest` or a step."""
+    if text in ("best", "latest"):
+        return text
+    if text.isdecimal():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither best, latest nor a step")
+
+
+def run(argv: list[str]) -> int:
+    """Runs the command; returns its exit status."""
+    arguments = parser().parse_args(argv)
+    logging.captureWarnings(True)
+    out = target(arguments)
+    # What the user gave is read before the model, so that a wrong path costs no time.
+    media.pyav("writing mp4")
+    image = media.read_image(arguments.image)
+    landmarks = None
+    if arguments.landmarks:
+        from thjax.generate.still import read_landmarks
+
+        landmarks = read_landmarks(arguments.landmarks)
+    samples = None if arguments.audio == PIPE else media.read_audio(arguments.audio, on_disk=True)
+
+    from thjax.generate.load import load_model
+    from thjax.generate.session import Session
+
+    model = load_model(arguments.checkpoint, arguments.which, not arguments.no_ema)
+    session = Session(model.sampler, model.still(image, landmarks), arguments.seed, samples)
+    started = time.monotonic()
+    if out is None:
+        write_live(session, audio_blocks(samples), model, arguments)
+    else:
+        write_file(session, audio_blocks(samples, progress=sys.stderr.isatty()), model, arguments, out)
+    report(session, time.monotonic() - started, out)
+    return 0
+
+
+def target(arguments: argparse.Namespace) -> Path | None:
+    """Where the video goes; None is standard output.
+
+    Raises:
+        UserError: a place that no mp4 can go to.
+    """
+    if arguments.out == PIPE:
+        if sys.stdout.isatty():
+            raise UserError("--out - writes a video to standard output, which is a terminal; pipe it into a player")
+        return None
+    if arguments.audio == PIPE and sys.stdin.isatty():
+        raise UserError("--audio - reads samples from standard input, which is a terminal; pipe 16 kHz s16le into it")
+    if arguments.result_dir:
+        if arguments.result_dir.exists() and not arguments.result_dir.is_dir():
+            raise UserError(f"--result_dir {arguments.result_dir} is a file; give a directory")
+        sound = "live" if arguments.audio == PIPE else Path(arguments.audio).stem
+        return arguments.result_dir / f"{arguments.image.stem}_{sound}_seed{arguments.seed}.mp4"
+    out = Path(arguments.out)
+    if out.is_dir():
+        raise UserError(f"--out {out} is a directory; name a file in it, or use --result_dir {out}")
+    if out.suffix.lower() != ".mp4":
+        raise UserError(f"--out {out} must end in .mp4, the only format written")
+    return out
+
+
+def audio_blocks(samples: np.ndarray | None, progress: bool = False) -> Iterable[np.ndarray]:
+    """Blocks of a file's samples, or of standard input where there are none."""
+    from thjax.generate import live
+
+    if samples is None:
+        return live.pipe_blocks(sys.stdin.buffer)
+    pieces = live.blocks(samples)
+    return with_progress(pieces, samples.size) if progress else pieces
+
+
+def with_progress(pieces: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:
+    """The same pieces, and a bar on standard error that counts frames."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("frames", total=-(-total // SAMPLES_PER_FRAME))
+        for piece in pieces:
+            yield piece
+            bar.advance(task, piece.size // SAMPLES_PER_FRAME)
+
+
+def write_file(session, pieces: Iterable[np.ndarray], model, arguments: argparse.Namespace, out: Path) -> None:
+    """Writes the mp4 and then its sidecar, each whole or not at all."""
+    from thjax.generate import live, provenance
+
+    media.write_parts(out, live.in_step(session, pieces), metadata=provenance.tags(model, arguments.seed))
+    provenance.write_sidecar(out, model, arguments, session)
+
+
+def write_live(session, pieces: Iterable[np.ndarray], model, arguments: argparse.Namespace) -> None:
+    """Writes a fragmented mp4 to standard output while the audio comes in."""
+    from thjax.generate import live, provenance
+
+    writer = media.FragmentedMp4(sys.stdout.buffer, metadata=provenance.tags(model, arguments.seed))
+    for frames, samples in live.in_step(session, pieces):
+        writer.write(frames, samples)
+    writer.close()
+
+
+def report(session, seconds: float, out: Path | None) -> None:
+    """One line on standard error: what was made and how fast."""
+    if not session.frames:
+        raise DataError("no frame was made")
+    length = session.frames / FPS
+    place = "standard output" if out is None else str(out)
+    print(f"{place}: {session.frames} frames, {length:.2f} s, made in {seconds:.2f} s "
+          f"({seconds / length:.2f} of real time)", file=sys.stderr)
