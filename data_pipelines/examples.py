@@ -1,0 +1,185 @@
+"""One record to one example: window, still, crop, labels, mirror. Pure functions of (record, position, seed)."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_pipelines import crops, records, schema
+from data_pipelines.manifest import Manifest
+from data_pipelines.schema import DataError
+from thjax.core.data_spec import DataSpec
+
+ALWAYS = ("example_id", "valid")
+"""Fields of every batch."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleMaker:
+    """Makes examples of one split.
+
+    Attributes:
+        spec: window, stride, still, crop, mirror and fields.
+        seed: of every draw.
+        length: T, frames of an example.
+        coefficient_mirror: `[2, K]`, see `crops.mirror`; None where nothing is mirrored or there are no coefficients.
+    """
+
+    spec: DataSpec
+    seed: int
+    length: int
+    coefficient_mirror: np.ndarray | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Per-frame arrays that a record must be decoded with."""
+        wanted = {name for name in self.spec.fields if name in records.LABELS}
+        if self.spec.crop.recipe == "canonical" and {"frames", "still", "landmarks"} & set(self.spec.fields):
+            wanted.add("landmarks")
+        return tuple(sorted(wanted))
+
+    def sampled(self, record: dict, speaker: int, position: int) -> dict[str, np.ndarray]:
+        """The example at `position` of the stream: a random window of the record, a still, perhaps a mirror."""
+        # Always three draws, so that one choice never moves another.
+        at_start, at_still, at_mirror = np.random.Generator(np.random.Philox(key=[self.seed, position])).random(3)
+        span = (self.length - 1) * self.spec.stride + 1
+        start = int(at_start * max(record["n"] - span + 1, 1)) if self.spec.window else 0
+        found = np.flatnonzero(record["face_ok"]) if record["face_ok"].any() else np.arange(record["n"])
+        still = int(found[int(at_still * len(found))]) if self.spec.still == "random" else int(found[0])
+        example = self.window(record, start, still, speaker)
+        if self.spec.mirror and at_mirror < 0.5:
+            example = crops.mirror(example, self.spec.crop.width, self.coefficient_mirror)
+        return self._select(example, position)
+
+    def whole(self, segments: Sequence[dict], speaker: int, number: int) -> dict[str, np.ndarray]:
+        """A whole clip from its records in order, padded to T; the still is the clip's first frame with a face."""
+        parts = [self._part(record, speaker) for record in segments]
+        example = {}
+        for name, value in parts[0].items():
+            if name == "audio":
+                example[name] = self._join_audio(segments)
+            elif name in ("still", "speaker"):
+                example[name] = value
+            else:
+                example[name] = _pad(np.concatenate([part[name] for part in parts])[: self.length], self.length)
+        return self._select(example, number)
+
+    def _part(self, record: dict, speaker: int) -> dict[str, np.ndarray]:
+        """All frames of a segment that the clip's stride hits."""
+        start = -record["start_frame"] % self.spec.stride
+        length = len(range(start, record["n"], self.spec.stride))
+        return dataclasses.replace(self, length=length).window(record, start, _first_found(record), speaker)
+
+    def window(self, record: dict, start: int, still: int, speaker: int) -> dict[str, np.ndarray]:
+        """T frames from `start` on with their labels, zeros with `valid` 0 where the record ends; not yet selected."""
+        stride, fields = self.spec.stride, self.spec.fields
+        indices = range(record["n"])[start :: stride][: self.length]
+        window = slice(indices.start, indices.stop, stride)
+        example = {"valid": _pad((record["face_ok"][window] > 0).astype(np.float32), self.length),
+                   "speaker": np.int32(speaker)}
+        if {"frames", "still", "landmarks"} & set(fields):
+            example |= self._pixels(record, indices, still)
+        if "audio" in fields:
+            samples = _samples(self.length * stride)
+            example["audio"] = _pad(record["audio"][start * schema.SAMPLES_PER_FRAME :][:samples], samples)
+        for name in ("au", "au_presence", "pose", "blink", "coefficients"):
+            if name in fields:
+                example[name] = _pad(record[name][window].astype(np.float32), self.length)
+        return example
+
+    def _pixels(self, record: dict, indices: range, still: int) -> dict[str, np.ndarray]:
+        spec = self.spec.crop
+        places = [*indices, still]
+        affine = self._affine(record, places)
+        size = (spec.height, spec.width)
+        example = {}
+        if "frames" in self.spec.fields:
+            # The still is decoded once more only where it is not in the window.
+            stored = records.decode_frames(record, places[:-1] if still in indices else places)
+            cropped = crops.warp(stored, affine[: len(stored)], size)
+            example["frames"] = _pad(cropped[: len(indices)], self.length)
+            example["still"] = cropped[indices.index(still) if still in indices else -1]
+        elif "still" in self.spec.fields:
+            example["still"] = crops.warp(records.decode_frames(record, [still]), affine[-1:], size)[0]
+        if "landmarks" in self.spec.fields:
+            moved = crops.transform_points(record["landmarks"][places[:-1]], affine[:-1])
+            example["landmarks"] = _pad(moved, self.length)
+        return example
+
+    def _affine(self, record: dict, places: list[int]) -> np.ndarray:
+        """Maps of the frames `places`; a frame without a face takes the map of the nearest frame that has one."""
+        spec, size = self.spec.crop, (record["height"], record["width"])
+        found = np.flatnonzero(record["face_ok"])
+        if spec.recipe != "canonical" or "landmarks" not in record:
+            return crops.affine_for(spec, None, size, len(places))
+        if not len(found):  # every frame is masked: any crop will do
+            return crops.affine_for(dataclasses.replace(spec, recipe="centre"), None, size, len(places))
+        nearest = found[np.abs(found[None, :] - np.asarray(places)[:, None]).argmin(1)]
+        return crops.affine_for(spec, record["landmarks"][nearest], size)
+
+    def _join_audio(self, segments: Sequence[dict]) -> np.ndarray:
+        audio = np.zeros(_samples(self.length * self.spec.stride), np.int16)
+        for record in segments:
+            place = audio[record["start_frame"] * schema.SAMPLES_PER_FRAME :][: len(record["audio"])]
+            place[:] = record["audio"][: len(place)]
+        return audio
+
+    def _select(self, example: dict, position: int) -> dict[str, np.ndarray]:
+        example["example_id"] = np.uint32(position % 2**32)
+        return {name: np.asarray(example[name]) for name in (*ALWAYS, *self.spec.fields)}
+
+
+def check_fields(spec: DataSpec, manifest: Manifest) -> None:
+    """Checks that a corpus has what a spec asks for.
+
+    Raises:
+        DataError: a field is unknown or the corpus does not have it; names those there are.
+    """
+    has = sorted({"frames", "still", "audio", "speaker", *ALWAYS, *manifest.labels})
+    for name in spec.fields:
+        if name not in schema.BATCH_FIELDS:
+            raise DataError(f"unknown batch field {name!r}; known: {', '.join(schema.BATCH_FIELDS)}")
+        if name not in has:
+            raise DataError(f"{manifest.directory} has no field {name!r}; it has: {', '.join(has)}")
+    if spec.crop.recipe == "canonical" and "landmarks" not in manifest.labels and {"frames", "still"} & set(spec.fields):
+        raise DataError(f"crop recipe 'canonical' needs landmarks and {manifest.directory} has none; "
+                        "label the corpus, or set the crop's recipe to 'centre'")
+
+
+def coefficient_mirror(spec: DataSpec, manifest: Manifest) -> np.ndarray | None:
+    """`[2, K]`: for every coefficient, the column its mirror image is taken from and the sign.
+
+    Raises:
+        DataError: the spec asks for mirrored coefficients and the corpus does not say how they mirror.
+    """
+    if not spec.mirror or "coefficients" not in spec.fields:
+        return None
+    names, odd = manifest.coefficients, manifest.content["odd_coefficients"]
+    if odd is None:
+        raise DataError(f"{manifest.directory} does not say how its coefficients mirror; set mirror to False, or drop "
+                        "'coefficients' from the fields")
+    return np.array([[names.index(_other_side(name)) for name in names], [-1 if name in odd else 1 for name in names]])
+
+
+def _other_side(name: str) -> str:
+    for side, other in (("left", "right"), ("right", "left")):
+        if name.endswith(side):
+            return name.removesuffix(side) + other
+    return name
+
+
+def _first_found(record: dict) -> int:
+    return int(record["face_ok"].argmax()) if record["face_ok"].any() else 0
+
+
+def _samples(frames: int) -> int:
+    return frames * schema.SAMPLES_PER_FRAME + 2 * schema.AUDIO_CONTEXT
+
+
+def _pad(array: np.ndarray, length: int) -> np.ndarray:
+    """Zeros after the last row, up to `length` rows."""
+    if len(array) == length:
+        return array
+    out = np.zeros((length, *array.shape[1:]), array.dtype)
+    out[: len(array)] = array
+    return out
