@@ -2,50 +2,14 @@
 
 import dataclasses
 import hashlib
-import importlib
 import json
 import types
 import typing
 from typing import Any, Mapping
 
+from thjax import systems
 from thjax.core.config import RunConfig
 from thjax.core.errors import UserError
-
-
-def config_module(system: str):
-    """The module `configs.<system>`, with its `get_config(variant)` and `VARIANTS`.
-
-    Raises:
-        UserError: there is no such system; lists those that exist.
-    """
-    name = f"configs.{system}"
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise UserError(f"system {system!r} is unknown; the systems are {', '.join(systems()) or 'none'}") from None
-
-
-def systems() -> list[str]:
-    """Names of the systems that have a file in configs/."""
-    import pkgutil
-
-    import configs
-
-    return sorted(module.name for module in pkgutil.iter_modules(configs.__path__) if not module.name.startswith("_"))
-
-
-def get_config(system: str, variant: str) -> RunConfig:
-    """The config of `system:variant` as configs/<system>.py has it.
-
-    Raises:
-        UserError: unknown system or variant; lists the known ones.
-    """
-    module = config_module(system)
-    if variant not in module.VARIANTS:
-        raise UserError(f"variant {variant!r} of {system} is unknown; the variants are {', '.join(module.VARIANTS)}")
-    return module.get_config(variant)
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
@@ -54,13 +18,13 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
 
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
-    """The config that `to_dict` wrote. Its class is that of `configs.<system>`; keys it lacks keep their defaults.
+    """The config that `to_dict` wrote, of its system's config class; keys it lacks keep their defaults.
 
     Raises:
         UserError: a key that the config class does not have.
+        ValueError: the system is unknown, or a value is out of range.
     """
-    default = get_config(values["system"], values["variant"])
-    return _build(type(default), values, "")
+    return _build(systems.config_class(values["system"]), values, "")
 
 
 def _build(kind: Any, value: Any, name: str) -> Any:

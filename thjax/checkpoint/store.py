@@ -99,11 +99,24 @@ def verify(directory: Path) -> Record:
         for name, expected in hashes.items():
             if files.sha256(directory / name) != expected:
                 raise BrokenCheckpoint(f"{directory / name} is not the file that was written (its SHA-256 differs)")
-        values = json.loads((directory / RECORD).read_text())
     except FileNotFoundError as error:
         raise BrokenCheckpoint(f"{error.filename} is missing") from None
     except (OSError, ValueError, AttributeError) as error:
         raise BrokenCheckpoint(f"{directory} cannot be read: {error}") from None
+    return read_record(directory)
+
+
+def read_record(directory: Path) -> Record:
+    """The record of a checkpoint, its arrays unchecked.
+
+    Raises:
+        BrokenCheckpoint: it cannot be read.
+        UserError: it is of a layout that this version cannot read.
+    """
+    try:
+        values = json.loads((directory / RECORD).read_text())
+    except (OSError, ValueError) as error:
+        raise BrokenCheckpoint(f"{directory / RECORD} cannot be read: {error}") from None
     if values["version"] != VERSION:
         raise UserError(f"{directory} has layout {values['version']}; this version of thjax reads {VERSION}")
     return Record(**values)

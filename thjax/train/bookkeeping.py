@@ -4,6 +4,7 @@ Pure and small; a checkpoint keeps it, so that a resumed run stops early at the 
 """
 
 import dataclasses
+import math
 from typing import Any, Mapping
 
 from thjax.core.errors import UserError
@@ -46,8 +47,8 @@ def after_evaluation(
     book = dataclasses.replace(book, evaluated_step=step)
     if patience is None:
         return book, False
-    value = find_metric(metrics, patience.metric)
-    better = book.best_value is None or (value < book.best_value if patience.mode == "min" else value > book.best_value)
+    value, sign = find_metric(metrics, patience.metric), 1 if patience.mode == "min" else -1
+    better = math.isfinite(value) and (book.best_value is None or sign * value < sign * book.best_value)
     if better:
         book = dataclasses.replace(book, best_value=value, best_step=step, best_stage_step=stage_step)
     return book, better

@@ -2,11 +2,13 @@
 
 import dataclasses
 import difflib
+import importlib
 from pathlib import Path
 from typing import Any
 
 import tyro
 
+from thjax import systems
 from thjax.checkpoint import config_io
 from thjax.core.config import RunConfig
 from thjax.core.errors import UserError
@@ -53,7 +55,7 @@ def parse(argv: list[str]) -> Request:
             prints what it expects and exits with status 2.
     """
     if not argv or argv[0].startswith("-"):
-        raise UserError(f"which SYSTEM:VARIANT? The systems are {', '.join(config_io.systems()) or 'none'}.\n\n{USAGE}")
+        raise UserError(f"which SYSTEM:VARIANT? The systems are {', '.join(systems.names()) or 'none'}.\n\n{USAGE}")
     named, *rest = argv
     config = named_config(named)
     own, overrides = _split(rest)
@@ -66,13 +68,35 @@ def parse(argv: list[str]) -> Request:
     return Request(config, Path(own["data"]), out, dry_run, own.get("accept_changes", False), tuple(argv))
 
 
+def config_module(system: str):
+    """The module `configs.<system>`, with its `get_config(variant)` and `VARIANTS`.
+
+    Raises:
+        UserError: there is no such system; lists those that exist.
+    """
+    if system not in systems.names():
+        near = difflib.get_close_matches(system, systems.names(), n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"system {system!r} is unknown; {hint}The systems are {', '.join(systems.names())}")
+    return importlib.import_module(f"configs.{system}")
+
+
 def named_config(named: str) -> RunConfig:
-    """The config of `SYSTEM:VARIANT`."""
-    system, colon, variant = named.partition(":")
-    if not colon or not variant:
-        variants = ", ".join(config_io.config_module(system).VARIANTS)
-        raise UserError(f"{named!r} names no variant; use {system}:VARIANT with one of {variants}")
-    return config_io.get_config(system, variant)
+    """The config of `SYSTEM:VARIANT`, as configs/<system>.py has it.
+
+    Raises:
+        UserError: unknown system or variant; lists the known ones.
+    """
+    system, _, variant = named.partition(":")
+    module = config_module(system)
+    if variant not in module.VARIANTS:
+        variants = ", ".join(module.VARIANTS)
+        if not variant:
+            raise UserError(f"{named!r} names no variant; use {system}:VARIANT with one of {variants}")
+        near = difflib.get_close_matches(variant, module.VARIANTS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"variant {variant!r} of {system} is unknown; {hint}The variants are {variants}")
+    return module.get_config(variant)
 
 
 def override(config: RunConfig, arguments: list[str], prog: str = "thjax train") -> RunConfig:

@@ -17,6 +17,7 @@ class Interruption:
     def __init__(self):
         self.signal: signal.Signals | None = None
         self._before = {}
+        self._asked = -1
 
     def __enter__(self):
         # With several processes jax agrees on one step for all of them, and needs SIGTERM for itself.
@@ -37,8 +38,10 @@ class Interruption:
 
     def pending(self, step: int) -> bool:
         """Whether the run should stop after `step`; the same answer in every process."""
-        if jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(step):
-            self.signal = self.signal or signal.SIGTERM
+        if jax.process_count() > 1 and step > self._asked:
+            self._asked = step
+            if multihost_utils.reached_preemption_sync_point(step):
+                self.signal = self.signal or signal.SIGTERM
         return self.signal is not None
 
     @property

@@ -1,0 +1,73 @@
+"""`thjax train SYSTEM:VARIANT --data DIR --out DIR [--key value ...]`."""
+
+import contextlib
+import fcntl
+import logging
+import shlex
+from pathlib import Path
+
+from thjax.core.errors import UserError
+from thjax.train import config_cli
+
+
+def run(argv: list[str]) -> int:
+    """Trains, resumes, or describes a run; see `thjax train --help`.
+
+    Returns:
+        0: the run is finished, or has reached `train.steps`.
+
+    Raises:
+        UserError: wrong use; DataError: the corpus cannot be used.
+        RunStopped: a signal (exit code 143 or 130) or the guard (1); the state is saved.
+    """
+    if argv in (["-h"], ["--help"]):
+        print(config_cli.USAGE)
+        return 0
+    request = config_cli.parse(argv)
+    logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    # jax and the corpus are imported only now, so that a misspelt key is answered at once.
+    from thjax.train.run import assemble
+
+    assembled = assemble(request.config, request.data, request.out)
+    if request.dry_run:
+        from thjax.train.dry_run import describe
+
+        print(describe(assembled))
+        return 0
+    return train(assembled, request.accept_changes, resume_command=_resume_command(request.argv))
+
+
+def train(assembled, accept_changes: bool = False, resume_command: str = "") -> int:
+    """Trains an assembled run to its end, see `thjax.train.loop.Loop`; also called by other commands."""
+    from thjax.train.loop import Loop
+    from thjax.train.run import make_directory
+    from thjax.train.signals import Interruption
+
+    with Interruption() as interruption:
+        make_directory(assembled.out)
+        with _alone(assembled.out):
+            loop = Loop(assembled, interruption, resume_command)
+            step = loop.train(accept_changes)
+    print(f"finished at step {step}: {assembled.out}")
+    return 0
+
+
+def _resume_command(argv: tuple[str, ...]) -> str:
+    return "thjax train " + shlex.join(argument for argument in argv if argument != "--accept_changes")
+
+
+@contextlib.contextmanager
+def _alone(out: Path):
+    """Holds the run's directory: two processes that train in one would spoil each other's checkpoints."""
+    import jax
+
+    if jax.process_index() != 0:
+        yield
+        return
+    with open(out / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process trains in {out}; wait for it, or choose another --out") from None
+        yield

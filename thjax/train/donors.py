@@ -1,0 +1,71 @@
+"""Networks that come from elsewhere: another run's checkpoint, or converted weights. The engine touches no file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from safetensors.numpy import load_file
+
+from thjax.checkpoint import files, load_run
+from thjax.core.errors import UserError
+from thjax.engine import NetState, Source, Stage, System, init_network
+
+
+def load_donors(system: System, stage: Stage) -> tuple[dict[str, NetState], dict[str, Any]]:
+    """The donors that a stage names, and where they came from.
+
+    Returns:
+        ({net: NetState}, {net: {"kind", "path", and "step" or "sha256"}}); the second goes into checkpoints.
+
+    Raises:
+        UserError: a source is missing, or holds other shapes than the network.
+    """
+    donors, origins = {}, {}
+    for name, source in stage.init.items():
+        if source.kind == "checkpoint":
+            donors[name], origins[name] = _from_run(name, source)
+        elif source.kind == "weights":
+            donors[name], origins[name] = _from_weights(name, source)
+        else:
+            continue
+        _check_shapes(name, donors[name], system, source.path)
+    return donors, origins
+
+
+def _from_run(name: str, source: Source) -> tuple[NetState, dict[str, Any]]:
+    run = load_run(source.path, "best")
+    if name not in run.nets:
+        raise UserError(f"{source.path} has networks {sorted(run.nets)}, and {name!r} is wanted from it")
+    return run.nets[name], {"kind": "checkpoint", "path": source.path, "step": run.step, "manifest_hash": run.manifest_hash}
+
+
+def _from_weights(name: str, source: Source) -> tuple[NetState, dict[str, Any]]:
+    path = Path(source.path)
+    if not path.is_file():
+        raise UserError(f"weights of {name!r}: {path} does not exist; `thjax weights convert` makes such a file")
+    tree: dict[str, Any] = {}
+    for key, array in load_file(path).items():
+        *parents, leaf = key.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = array
+    tree = tree.get(name, tree)
+    net = NetState(params=tree.pop("params", {}), variables=tree)
+    return net, {"kind": "weights", "path": source.path, "sha256": files.sha256(path)}
+
+
+def _check_shapes(name: str, donor: NetState, system: System, path: str) -> None:
+    wanted = jax.eval_shape(lambda key: init_network(system.networks[name], name, key), jax.random.key(0))
+    have, want = _shapes(donor), _shapes(wanted)
+    different = sorted(key for key in have.keys() | want.keys() if have.get(key) != want.get(key))
+    if different:
+        first = different[0]
+        raise UserError(f"{path} does not fit network {name!r}: {len(different)} arrays differ, the first is {first}: "
+                        f"{have.get(first, 'absent')} in the file, {want.get(first, 'absent')} wanted")
+
+
+def _shapes(net: NetState) -> Mapping[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path({"params": net.params, "variables": net.variables})
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}
