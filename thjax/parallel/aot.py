@@ -5,8 +5,10 @@ import dataclasses
 import jax
 from jax.sharding import Mesh
 
+from thjax.core.config import RunConfig
+from thjax.engine import Stage, System, enter_stage, init_network, with_accumulation
 from thjax.engine.state import Batch, TrainState
-from thjax.parallel.executors import Executor
+from thjax.parallel.executors import Executor, compile_step
 from thjax.parallel.mesh import make_mesh
 
 
@@ -68,3 +70,25 @@ def compile_cost(executor: Executor, state: TrainState, batch: Batch, key: jax.A
         flops=float((compiled.cost_analysis() or {}).get("flops", 0.0)),
         collectives={name: count for name in COLLECTIVES if (count := text.count(f" {name}("))},
     )
+
+
+def compile_for(topology: str, system: System, stage: Stage, config: RunConfig, batch: Batch) -> CompiledCost:
+    """Compiles a system's stage for a TPU topology that is not there.
+
+    Args:
+        topology: name, see `topology_mesh`.
+        system: whose stage is compiled.
+        stage: one of its stages.
+        config: of the run: guard, accumulation, executor (pmap cannot be compiled ahead).
+        batch: {field: jax.ShapeDtypeStruct [B, ...]} of the stage.
+    """
+    held = with_accumulation(stage, config.accumulate)
+    executor = compile_step(held, config.parallel, config.guard, config.accumulate, topology_mesh(topology))
+    key = jax.random.key(config.seed)
+
+    def enter(key):
+        fresh = {name: init_network(system.networks[name], name, key) for name in stage.init}
+        sources = {name: dataclasses.replace(source, kind="weights") for name, source in stage.init.items()}
+        return enter_stage(system.networks, dataclasses.replace(held, init=sources), None, key, fresh)
+
+    return compile_cost(executor, jax.eval_shape(enter, key), batch, key)

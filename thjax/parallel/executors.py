@@ -15,7 +15,16 @@ from thjax.engine.step import StepFn, make_step
 from thjax.engine.system import EvaluateFn, Evaluation
 from thjax.parallel.compilations import compilations_so_far
 from thjax.parallel.contexts import AxisContext
-from thjax.parallel.mesh import AXIS, by_example, check_batch, make_mesh, place_global, replicate, replicated
+from thjax.parallel.mesh import (
+    AXIS,
+    by_example,
+    check_batch,
+    make_mesh,
+    place_global,
+    place_whole,
+    replicate,
+    replicated,
+)
 
 
 def compile_step(
@@ -212,24 +221,22 @@ class Evaluator:
 
         self._evaluate = jax.jit(evaluate, out_shardings=replicated(mesh))
 
-    def place_batch(self, local: Mapping[str, np.ndarray]) -> Batch:
-        """The global batch, from the contiguous rows {field: [rows, ...]} of this process."""
-        return place_global(local, self.mesh)
-
-    def __call__(self, nets: Nets, batch: Batch, key: jax.Array) -> Evaluation:
+    def __call__(self, nets: Nets, batch: Mapping[str, np.ndarray], key: jax.Array) -> Evaluation:
         """Evaluates a batch.
 
         Args:
             nets: of a placed state, averaged parameters already put in where wanted. Not donated.
-            batch: from this object's `place_batch`, whatever the training executor is.
+            batch: {field: [B, ...]} host arrays, the whole batch and the same on every process. It is spread over
+                the devices where it divides over them, and repeated on each where it does not.
             key: of this evaluation. Training randomness never passes through here.
 
         Returns:
-            per_example {metric: [B]} and frames [B, T, H, W, 3] or None, in global order, whole on every process.
+            per_example {metric: [B]} and frames [B, T, H, W, 3] or None, whole on every process.
         """
+        placed = place_whole(batch, self.mesh)
         data = replicate(jax.random.key_data(key), self.mesh)
         before = compilations_so_far()
-        result = self._evaluate(nets, batch, jax.random.wrap_key_data(data, impl=jax.random.key_impl(key)))
+        result = self._evaluate(nets, placed, jax.random.wrap_key_data(data, impl=jax.random.key_impl(key)))
         self.compilations += compilations_so_far() - before
         return result
 

@@ -71,14 +71,25 @@ def place_global(local: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.A
     return {name: jax.make_array_from_process_local_data(sharding, np.asarray(x)) for name, x in local.items()}
 
 
+def place_whole(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """A batch on the mesh, from all its rows, the same on every process.
+
+    Sharded by example where it divides over the devices, else whole on each of them.
+    """
+    rows = len(next(iter(batch.values())))
+    sharding = replicated(mesh) if rows % mesh.size else by_example(mesh)
+    return {name: _from_whole(x, sharding) for name, x in batch.items()}
+
+
 def replicate(tree, mesh: Mesh):
     """Copies of `tree` on every device of the mesh; the copies share no buffer with `tree`, so they may be donated."""
     sharding = replicated(mesh)
     if mesh.is_multi_process:
-        # device_put would compare the values of all processes, leaf by leaf.
-        def spread(x):
-            x = np.asarray(x)
-            return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
-
-        return jax.tree.map(spread, tree)
+        return jax.tree.map(lambda x: _from_whole(x, sharding), tree)
     return jax.tree.map(lambda x: jax.device_put(x, sharding, may_alias=False), tree)
+
+
+def _from_whole(x, sharding: NamedSharding) -> jax.Array:
+    """Each process takes its part; `device_put` would compare the values of all processes, array by array."""
+    x = np.asarray(x)
+    return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])

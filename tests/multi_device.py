@@ -1,0 +1,26 @@
+"""Runs a file of tests in a process of its own: the number of devices and x64 are fixed when jax starts."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def run_tests(file: str, devices: int = 8, x64: bool = False, seconds: int = 300):
+    """Runs pytest on `file` (path from the root) with simulated devices; fails with its output.
+
+    The file's name does not begin with `test_`, so that the outer run leaves it alone.
+    """
+    environment = os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "JAX_ENABLE_X64": str(int(x64)),
+        "PYTHONPATH": str(ROOT),
+    }
+    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", file]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds)
+    assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
+    assert " passed" in result.stdout, result.stdout
