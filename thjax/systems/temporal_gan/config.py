@@ -3,6 +3,9 @@
 import dataclasses
 from typing import Literal
 
+from data_pipelines.schema import AUDIO_CONTEXT, FPS, SAMPLE_RATE
+from thjax.audio.waveform import Windows
+from thjax.blocks.encoders import waveform_layers
 from thjax.blocks.norm import NormKind
 from thjax.core.config import RunConfig
 from thjax.core.data_spec import CropSpec, DataSpec
@@ -176,17 +179,35 @@ class Config(RunConfig):
             raise ValueError(f"data.fields {self.data.fields} lacks {missing}, which the temporal GAN needs")
         if self.losses.reconstruction_map == "mouth" and "landmarks" not in self.data.fields:
             raise ValueError("losses.reconstruction_map 'mouth' needs 'landmarks' in data.fields; add it")
+        self._check_audio()
         for name in ("chunk_frames", "paper_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)} must be at least 1")
         if self.schedule.reconstruction_steps and not (self.discriminators.frame or self.discriminators.sequence):
             raise ValueError("schedule.reconstruction_steps counts steps before the discriminators, and there are none")
 
+    def _check_audio(self) -> None:
+        g = self.generator
+        reach = max(windows_of(g).behind, windows_of(g).ahead)
+        if reach > AUDIO_CONTEXT:
+            raise ValueError(
+                f"generator.audio_window {g.audio_window} at {g.audio_rate} Hz reaches {reach} samples beyond a frame; "
+                f"records keep {AUDIO_CONTEXT}, use a shorter window"
+            )
+        waveform_layers(g.audio_rate, g.audio_window, g.audio_code, g.audio_channels)
+        if self.discriminators.sequence:
+            waveform_layers(g.audio_rate, g.audio_window, self.discriminators.code, self.discriminators.audio_channels)
+
     def with_batches_per_epoch(self, batches: int) -> "Config":
         """This config with the length of an epoch filled in, as `thjax train` reads it from the manifest."""
         if self.schedule.batches_per_epoch:
             return self
         return dataclasses.replace(self, schedule=dataclasses.replace(self.schedule, batches_per_epoch=batches))
+
+
+def windows_of(config: GeneratorConfig) -> Windows:
+    """How the generator's windows are cut from 16 kHz audio."""
+    return Windows(config.audio_window, config.audio_rate, SAMPLE_RATE, FPS)
 
 
 def _check_levels(name: str, channels: tuple[int, ...], size: tuple[int, int]) -> None:

@@ -3,15 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from data_pipelines.schema import AUDIO_CONTEXT, FPS, SAMPLE_RATE
-from thjax.audio.waveform import Windows
+from data_pipelines.schema import AUDIO_CONTEXT
 from thjax.core.precision import policy
-from thjax.systems.temporal_gan.config import GeneratorConfig
-
-
-def windows_of(config: GeneratorConfig) -> Windows:
-    """How the generator's windows are cut from 16 kHz audio."""
-    return Windows(config.audio_window, config.audio_rate, SAMPLE_RATE, FPS)
+from thjax.systems.temporal_gan.config import GeneratorConfig, windows_of
 
 
 def batch_windows(config: GeneratorConfig, audio: jax.Array) -> jax.Array:

@@ -6,8 +6,8 @@ import numpy as np
 from flax import struct
 
 from thjax.engine import GenerateRequest, NetState
-from thjax.systems.temporal_gan.config import Config
-from thjax.systems.temporal_gan.inputs import clip_noise, to_pixels, to_unit, windows_of
+from thjax.systems.temporal_gan.config import Config, windows_of
+from thjax.systems.temporal_gan.inputs import clip_noise, to_pixels, to_unit
 from thjax.systems.temporal_gan.networks import Generator, Identity, Memory
 
 
