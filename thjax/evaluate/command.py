@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
                         "contact_sheet.png and report.html go (default: DIR of the run/evaluate-SPLIT)")
     parser.add_argument("--which", default="best", help="best, latest or a step (default: %(default)s)")
     parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
-    parser.add_argument("--clips", type=int, help="evaluate this many clips, spread over the split (default: all)")
+    parser.add_argument("--clips", type=int, default=0, help="clips to use, spread over the split (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler's noise (default: %(default)s)")
     return parser
 

@@ -5,10 +5,12 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-from data_pipelines.loader import clips as load_clips
 
+from data_pipelines.loader import clips as load_clips
+from data_pipelines.manifest import Manifest
 from data_pipelines.schema import DataError
 from thjax.checkpoint import LoadedRun
+from thjax.checkpoint.config_io import config_hash, to_dict
 from thjax.evaluate.controls import ClipSet, rows
 from thjax.evaluate.result import Result
 from thjax.evaluate.scores import paired, score_row, table
@@ -18,23 +20,22 @@ PROBE_CLIPS = 60
 """Training clips that the lip-gap probe is fitted on."""
 
 
-def read_clips(data: pathlib.Path, split: str, run: LoadedRun, limit: int | None) -> ClipSet:
-    """Whole clips of a split, cropped as the run was trained.
+def read_clips(data: pathlib.Path, split: str, run: LoadedRun, limit: int = 0) -> ClipSet:
+    """Whole clips of a split, cropped as the run was trained; at most `limit`, spread over the split, 0 for all.
 
     Raises:
         DataError: the split has no clip.
     """
-    spec = dataclasses.replace(run.system.stages[-1].data, split=split, window=0, mirror=False)
-    fields = {"frames", "still", "audio"}
-    examples = list(load_clips(data, split, spec, limit, optional=("landmarks",)))
-    if not examples:
-        raise DataError(f"{data} has no clip in split {split!r}; its dataset.json lists the splits")
-    stacked = {name: np.stack([e[name] for e in examples]) for name in (*fields, "valid")}
-    landmarks = np.stack([e["landmarks"] for e in examples]) if all("landmarks" in e for e in examples) else None
+    labels = tuple(name for name in ("landmarks",) if name in Manifest.load(data).labels)
+    fields = ("frames", "still", "audio", *labels)
+    spec = dataclasses.replace(run.system.stages[-1].data, split=split, fields=fields, mirror=False)
+    clips = load_clips(data, split, spec, limit)
+    if not len(clips):
+        raise DataError(f"{data} has no clip in split {split!r}; write some, or choose another split")
+    batch = clips.batch(range(len(clips)))
     return ClipSet(
-        keys=[e["key"] for e in examples], speakers=[e["speaker_name"] for e in examples],
-        frames=stacked["frames"], stills=stacked["still"], audio=stacked["audio"], valid=stacked["valid"],
-        landmarks=landmarks,
+        keys=list(clips.keys), speakers=list(clips.speakers), frames=batch["frames"], stills=batch["still"],
+        audio=batch["audio"], valid=batch["valid"], landmarks=batch.get("landmarks"),
     )
 
 
@@ -49,7 +50,7 @@ def fit_probe(data: pathlib.Path, run: LoadedRun) -> LipGapProbe | None:
     )
 
 
-def evaluate_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, command: str, limit: int | None = None,
+def evaluate_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, command: str, limit: int = 0,
                  report: Callable[[str], None] = lambda message: None) -> tuple[Result, ClipSet, dict[str, np.ndarray]]:
     """Scores a run and its controls.
 
@@ -59,7 +60,7 @@ def evaluate_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, comm
         split: of its manifest.
         seed: of the sampler's noise.
         command: to write beside the figures.
-        limit: clips to use, spread over the split; None uses all.
+        limit: clips to use, spread over the split; 0 uses all.
         report: called with the name of every row before it is made.
 
     Returns:
@@ -77,7 +78,7 @@ def evaluate_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, comm
     about = {"split": split, "step": run.step, "manifest_hash": run.manifest_hash, "clips": len(clips),
              "speakers": len(set(clips.speakers))}
     result = Result(
-        command=command, config_hash=run.config_hash, seeds=[run.config.seed, seed], keys=clips.keys,
+        command=command, config_hash=config_hash(to_dict(run.config)), seeds=[run.config.seed, seed], keys=clips.keys,
         speakers=clips.speakers, per_clip=scores, rows=table(scores, clips.speakers),
         paired=paired(scores, clips.speakers), about=about,
     )
