@@ -26,18 +26,20 @@ GRID_PAUSE_SHARE = 0.2
 
 DETERMINERS = ("the", "a", "this", "that", "every", "our", "her", "his", "another", "my")
 ADJECTIVES = (
-    "old", "yellow", "small", "quiet", "broken", "purple", "warm", "heavy", "bright", "strange", "smooth", "new", "brave",
-    "cheap", "sharp", "thick", "young", "usual", "pale", "loud", "royal", "beige", "pure", "major",
+    "old", "yellow", "small", "quiet", "broken", "purple", "warm", "heavy", "bright", "strange", "smooth", "new",
+    "brave", "cheap", "sharp", "thick", "young", "usual", "pale", "loud", "royal", "beige", "pure", "major",
 )
 NOUNS = (
-    "garden", "farmer", "bottle", "window", "teacher", "bridge", "paper", "mountain", "voice", "chair", "sailor", "market",
-    "piano", "shadow", "village", "baker", "engine", "river", "button", "treasure", "ship", "boy", "cloud", "table", "judge",
-    "monkey", "uncle", "fire", "thumb", "apple", "poem", "map", "jacket", "nurse", "puppy", "vision",
+    "garden", "farmer", "bottle", "window", "teacher", "bridge", "paper", "mountain", "voice", "chair", "sailor",
+    "market", "piano", "shadow", "village", "baker", "engine", "river", "button", "treasure", "ship", "boy",
+    "cloud", "table", "judge", "monkey", "uncle", "fire", "thumb", "apple", "poem", "map", "jacket", "nurse",
+    "puppy", "vision",
 )
 PEOPLE = ("we", "they", "you", "she", "nobody", "everyone", "Bob", "Martha", "Peter", "my mother", "the boys", "Joy")
 VERBS = (
-    "found", "moved", "watched", "painted", "carried", "opened", "bought", "measured", "pushed", "remembered", "saved",
-    "changed", "followed", "broke", "joined", "threw", "hid", "caught", "brought", "kept", "imagined", "weighed",
+    "found", "moved", "watched", "painted", "carried", "opened", "bought", "measured", "pushed", "remembered",
+    "saved", "changed", "followed", "broke", "joined", "threw", "hid", "caught", "brought", "kept", "imagined",
+    "weighed",
 )
 PREPOSITIONS = ("near", "behind", "under", "before", "above", "beyond", "with", "from", "past", "inside")
 TIMES = (
