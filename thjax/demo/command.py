@@ -51,9 +51,10 @@ def run(argv: list[str]) -> int:
     if code := train_command([SYSTEM, "--data", str(corpus), "--out", str(training), "--seed", str(SEED)]):
         return code
     console.rule("3 of 4: evaluation")
-    picked, metrics = _evaluate(corpus, training, out, console)
+    metrics = _evaluate(corpus, training, out, console)
     console.rule("4 of 4: a held-out face speaks")
-    _generate(training, out, picked)
+    if code := _generate(corpus, training, out):
+        return code
     minutes = (time.monotonic() - started) / 60
     for name, value in metrics["paired"].items():
         low, high = value["ci95"]
@@ -63,7 +64,7 @@ def run(argv: list[str]) -> int:
 
 
 def _evaluate(corpus: pathlib.Path, training: pathlib.Path, out: pathlib.Path, console: Console):
-    """Scores the run on the test split; writes metrics.json and the pictures. Returns one held-out clip to speak."""
+    """Scores the run on the test split; writes metrics.json, the pictures and the report."""
     from thjax.checkpoint import load_run
     from thjax.evaluate import pictures
     from thjax.evaluate.run import evaluate_run
@@ -92,30 +93,29 @@ def _evaluate(corpus: pathlib.Path, training: pathlib.Path, out: pathlib.Path, c
     )
     for table in result.terminal_tables():
         console.print(table)
-    frames = int(clips.valid[0].sum())
-    return (clips.stills[0], clips.audio[0], frames), metrics
+    return metrics
 
 
-def _generate(training: pathlib.Path, out: pathlib.Path, picked) -> None:
-    """Writes face.png, speech.wav and generated.mp4, through the same code as `thjax generate`."""
-    import wave
+def _generate(corpus: pathlib.Path, training: pathlib.Path, out: pathlib.Path) -> int:
+    """Writes face.png, face.csv (its landmarks), speech.wav and generated.mp4, through the code of `thjax generate`."""
+    import numpy as np
+    from scipy.io import wavfile
 
+    from data_pipelines.loader import clips
     from data_pipelines.schema import AUDIO_CONTEXT, SAMPLE_RATE, SAMPLES_PER_FRAME
+    from thjax.core.data_spec import CropSpec, DataSpec
     from thjax.evaluate.pictures import save_png
     from thjax.generate.command import run as generate_command
 
-    still, audio, frames = picked
-    face, speech = out / "face.png", out / "speech.wav"
-    save_png(still, face)
-    with wave.open(str(speech), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(audio[AUDIO_CONTEXT : AUDIO_CONTEXT + frames * SAMPLES_PER_FRAME].astype("<i2").tobytes())
-    code = generate_command(
-        ["--checkpoint", str(training), "--image", str(face), "--audio", str(speech),
+    spec = DataSpec(split="test", fields=("still", "audio", "landmarks"), crop=CropSpec("none"))
+    clip = clips(corpus, "test", spec, limit=1)[0]
+    face, points, speech = out / "face.png", out / "face.csv", out / "speech.wav"
+    save_png(clip["still"], face)
+    np.savetxt(points, clip["landmarks"][0], fmt="%.3f", delimiter=",")
+    frames = int(clip["valid"].sum())
+    wavfile.write(speech, SAMPLE_RATE, clip["audio"][AUDIO_CONTEXT : AUDIO_CONTEXT + frames * SAMPLES_PER_FRAME])
+    return generate_command(
+        ["--checkpoint", str(training), "--image", str(face), "--landmarks", str(points), "--audio", str(speech),
          "--out", str(out / "generated.mp4"), "--seed", str(SEED)]
     )
-    if code:
-        raise SystemExit(code)
 
