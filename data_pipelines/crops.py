@@ -1,23 +1,21 @@
 """Crop recipes: where the frames of a batch lie in the stored frames, and the warp that takes them there.
 
-Points are (x, y) in pixels with pixel centres at +0.5, so the frame spans [0, W] x [0, H]. An affine map is `[2, 3]` and
-takes points of the stored frame to points of the crop: `crop = A[:, :2] @ stored + A[:, 2]`.
+Points are (x, y) in pixels with pixel centres at +0.5, so the frame spans [0, W] x [0, H]. An affine map is `[2, 3]`
+and takes points of the stored frame to points of the crop: `crop = A[:, :2] @ stored + A[:, 2]`.
 """
 
-import numba
 import numpy as np
 
+from data_pipelines import warping
 from data_pipelines.schema import DataError
 from thjax.core.data_spec import CropSpec
 
 STABLE_LANDMARKS = (33, 36, 39, 42, 45)
 """Nose base and the four eye corners: they do not move with speech (vougioukas2019, section 3)."""
 CANONICAL = np.array([[24.0, 33.4], [9.0, 20.0], [18.4, 20.6], [29.6, 20.6], [39.0, 20.0]], np.float32) / 64.0
-"""`[5, 2]` where they go, in units of the crop's height for a crop of 4:3. Tight: the jaw is as wide as the crop, a mouth
-at rest a third of it, and the chin of an open jaw is still inside."""
+"""`[5, 2]` where they go, in units of the crop's height for a crop of 4:3. Tight: the jaw is as wide as the crop, a
+mouth at rest a third of it, and the chin of an open jaw is still inside."""
 _ASPECT = 3 / 4
-# Above this many source pixels to a pixel of the crop one bilinear sample would skip some.
-_SHRINK_TOLERANCE = 1.05
 
 # iBUG order: where each landmark is found in the mirrored face.
 MIRRORED_LANDMARKS = np.array([
@@ -90,12 +88,23 @@ def transform_points(points: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return (points @ affine[:, :, :2].transpose(0, 2, 1) + affine[:, None, :, 2]).astype(np.float32)
 
 
+def inverse_affine(affine: np.ndarray) -> np.ndarray:
+    """The maps back, `[T, 2, 3]` -> float64 `[T, 2, 3]`."""
+    (a, b, c), (d, e, f) = affine.astype(np.float64).transpose(1, 2, 0)
+    rows = np.array([[e, -b, b * f - c * e], [-d, a, c * d - a * f]])
+    return (rows / (a * e - b * d)).transpose(2, 0, 1)
+
+
 def warp(frames: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resamples frames, bilinear, with an area average where the map shrinks; outside, the border repeats.
+    """Resamples frames: bilinear, behind a low-pass filter where the map shrinks; outside, the border repeats.
+
+    A pixel of the crop covers f x f pixels of a frame shrunk f times. A box of f pixels has the variance
+    (f^2 - 1) / 12, and the filter has that variance too, so it fades in from nothing at f = 1 and is the box mean at
+    f = 3.
 
     Args:
         frames: uint8 `[T, H, W, 3]`.
-        affine: `[T, 2, 3]`, stored to crop.
+        affine: `[T, 2, 3]`, stored to crop, similarities.
         size: (h, w) of the crop.
 
     Returns:
@@ -103,14 +112,8 @@ def warp(frames: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> np.nd
     """
     if frames.shape[1:3] == tuple(size) and (affine == np.eye(2, 3, dtype=np.float32)).all():
         return frames
-    inverse = np.linalg.inv(affine[:, :, :2].astype(np.float64))
-    offset = -(inverse @ affine[:, :, 2:].astype(np.float64))
-    back = np.concatenate([inverse, offset], -1).astype(np.float32)
-    # One count for all frames: a clip must not change its sharpness from frame to frame.
-    step = float(np.sqrt((back[:, :, :2] ** 2).sum(1)).max(initial=0.0))
-    samples = 1 if step <= _SHRINK_TOLERANCE else int(np.ceil(step))
     out = np.empty((len(frames), *size, 3), np.uint8)
-    _warp(np.ascontiguousarray(frames), back, samples, out)
+    warping.resample(np.ascontiguousarray(frames), inverse_affine(affine), out)
     return out
 
 
@@ -123,9 +126,9 @@ def crop_still(image: np.ndarray, landmarks: np.ndarray | None, spec: CropSpec) 
         spec: the crop that the model was trained with.
 
     Returns:
-        The crop, uint8 `[spec.height, spec.width, 3]`, and whether it was aligned to landmarks. Without them the largest
-        centred box is taken, which suits a model only as far as the face fills the picture; the recipe `none` is
-        resized in the same way.
+        The crop, uint8 `[spec.height, spec.width, 3]`, and whether it was aligned to landmarks. Without them the
+        largest centred box is taken, which suits a model only as far as the face fills the picture; the recipe `none`
+        is resized in the same way.
     """
     aligned = spec.recipe == "canonical" and landmarks is not None
     if not aligned:
@@ -161,37 +164,3 @@ def mirror_points(landmarks: np.ndarray, width: float) -> np.ndarray:
     mirrored = landmarks[..., MIRRORED_LANDMARKS, :].copy()
     mirrored[..., 0] = width - mirrored[..., 0]
     return mirrored
-
-
-@numba.njit(nogil=True, cache=True, fastmath=False)
-def _warp(frames, back, samples, out):
-    count, height, width, _ = out.shape
-    last_row, last_column = frames.shape[1] - 1, frames.shape[2] - 1
-    weight = np.float32(1.0 / (samples * samples))
-    half = np.float32(0.5)
-    for t in range(count):
-        a, b, c = back[t, 0, 0], back[t, 0, 1], back[t, 0, 2]
-        d, e, f = back[t, 1, 0], back[t, 1, 1], back[t, 1, 2]
-        for i in range(height):
-            for j in range(width):
-                red = green = blue = np.float32(0.0)
-                for si in range(samples):
-                    v = np.float32(i) + (np.float32(si) + half) / np.float32(samples)
-                    for sj in range(samples):
-                        u = np.float32(j) + (np.float32(sj) + half) / np.float32(samples)
-                        x = min(max(a * u + b * v + c - half, np.float32(0.0)), np.float32(last_column))
-                        y = min(max(d * u + e * v + f - half, np.float32(0.0)), np.float32(last_row))
-                        x0, y0 = int(x), int(y)
-                        x1, y1 = min(x0 + 1, last_column), min(y0 + 1, last_row)
-                        fx, fy = x - np.float32(x0), y - np.float32(y0)
-                        w00, w01 = (1 - fx) * (1 - fy), fx * (1 - fy)
-                        w10, w11 = (1 - fx) * fy, fx * fy
-                        red += (w00 * frames[t, y0, x0, 0] + w01 * frames[t, y0, x1, 0]
-                                + w10 * frames[t, y1, x0, 0] + w11 * frames[t, y1, x1, 0])
-                        green += (w00 * frames[t, y0, x0, 1] + w01 * frames[t, y0, x1, 1]
-                                  + w10 * frames[t, y1, x0, 1] + w11 * frames[t, y1, x1, 1])
-                        blue += (w00 * frames[t, y0, x0, 2] + w01 * frames[t, y0, x1, 2]
-                                 + w10 * frames[t, y1, x0, 2] + w11 * frames[t, y1, x1, 2])
-                out[t, i, j, 0] = np.uint8(red * weight + half)
-                out[t, i, j, 1] = np.uint8(green * weight + half)
-                out[t, i, j, 2] = np.uint8(blue * weight + half)

@@ -7,6 +7,7 @@ import numpy as np
 
 from data_pipelines import crops, records, schema
 from data_pipelines.manifest import Manifest
+from data_pipelines.order import uniform_draws
 from data_pipelines.schema import DataError
 from thjax.core.data_spec import DataSpec
 
@@ -41,7 +42,7 @@ class ExampleMaker:
     def sampled(self, record: dict, speaker: int, position: int) -> dict[str, np.ndarray]:
         """The example at `position` of the stream: a random window of the record, a still, perhaps a mirror."""
         # Always three draws, so that one choice never moves another.
-        at_start, at_still, at_mirror = np.random.Generator(np.random.Philox(key=[self.seed, position])).random(3)
+        at_start, at_still, at_mirror = uniform_draws(self.seed, position, 3)
         span = (self.length - 1) * self.spec.stride + 1
         start = int(at_start * max(record["n"] - span + 1, 1)) if self.spec.window else 0
         found = np.flatnonzero(record["face_ok"]) if record["face_ok"].any() else np.arange(record["n"])
@@ -141,7 +142,8 @@ def check_fields(spec: DataSpec, manifest: Manifest) -> None:
             raise DataError(f"unknown batch field {name!r}; known: {', '.join(schema.BATCH_FIELDS)}")
         if name not in has:
             raise DataError(f"{manifest.directory} has no field {name!r}; it has: {', '.join(has)}")
-    if spec.crop.recipe == "canonical" and "landmarks" not in manifest.labels and {"frames", "still"} & set(spec.fields):
+    pixels = {"frames", "still"} & set(spec.fields)
+    if pixels and spec.crop.recipe == "canonical" and "landmarks" not in manifest.labels:
         raise DataError(f"crop recipe 'canonical' needs landmarks and {manifest.directory} has none; "
                         "label the corpus, or set the crop's recipe to 'centre'")
 

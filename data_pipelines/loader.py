@@ -1,11 +1,12 @@
 """Batches as a pure function of the position in the stream, on grain.
 
-`ds[position]` is the example at `position = stage_step * batch + row`: grain's seeded global shuffle, a new one each
-epoch, says which record; (seed, position) alone key the window, the still and the mirror. Host h of n reads the rows
+`ds[position]` is the example at `position = stage_step * batch + row`: a seeded global shuffle, a new one each epoch,
+says which record; (seed, position) alone key the window, the still and the mirror. Host h of n reads the rows
 h * batch / n to (h + 1) * batch / n, so 1, 2 and 4 hosts see the same global batch, and starting at any step reads
 nothing before it. Worker processes and prefetching change the speed, never a byte.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -15,6 +16,7 @@ import numpy as np
 from data_pipelines import records
 from data_pipelines.examples import ExampleMaker, check_fields, coefficient_mirror
 from data_pipelines.manifest import Manifest
+from data_pipelines.order import ShuffledOrder
 from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
 from thjax.core.config import LoaderConfig
@@ -59,6 +61,7 @@ class Loader:
         self._rows = self.manifest.rows(spec.split)
         if not len(self._rows):
             raise DataError(f"{data_dir}: split {spec.split!r} is empty; write clips for it or choose another")
+        self._order = ShuffledOrder(self._rows, seed)
         longest = int(self.manifest.index["n"][self._rows].max())
         self.length = spec.window or -(-longest // spec.stride)
         self._records = _RecordReader(self.manifest, ExampleMaker(
@@ -66,8 +69,7 @@ class Loader:
 
     @functools.cached_property
     def _dataset(self) -> grain.MapDataset:
-        order = grain.MapDataset.source(self._rows.tolist()).seed(self.seed).shuffle().repeat()
-        return order.map_with_index(self._records.example)
+        return grain.MapDataset.source(self._order).map_with_index(self._records.example)
 
     def __getstate__(self) -> dict:
         return {name: value for name, value in self.__dict__.items() if name != "_dataset"}
@@ -98,8 +100,7 @@ class Loader:
 
     def describe(self, example_ids: Sequence[int]) -> list[str]:
         """Keys of the clips behind positions of the stream (`example_id`, as long as that has not wrapped)."""
-        order = grain.MapDataset.source(self._rows.tolist()).seed(self.seed).shuffle().repeat()
-        return [self.manifest.clip_key(order[int(position)]) for position in example_ids]
+        return [self.manifest.clip_key(self._order[int(position)]) for position in example_ids]
 
 
 class BatchIterator:
@@ -158,13 +159,16 @@ class Clips(Sequence):
     the clip's end; `example_id` is its place in this sequence; the still is the clip's first frame with a face.
 
     Attributes:
+        manifest: of the corpus.
         keys: of the clips.
         speakers: name of each clip's speaker.
         length: T, frames of every example.
     """
 
-    def __init__(self, data_dir, split: str, spec: DataSpec, limit: int = 0):
+    def __init__(self, data_dir, split: str, spec: DataSpec, limit: int | None = None, optional: Sequence[str] = ()):
         self.manifest = open_corpus(data_dir, spec)
+        added = [name for name in optional if name not in spec.fields and name in self.manifest.labels]
+        spec = dataclasses.replace(spec, fields=(*spec.fields, *added), mirror=False)
         index, rows = self.manifest.index, self.manifest.rows(split)
         numbers, starts = np.unique(index["clip"][rows], return_index=True)
         segments = np.split(rows, starts[1:]) if len(rows) else []
@@ -192,9 +196,17 @@ class Clips(Sequence):
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
 
-def clips(data_dir, split: str, spec: DataSpec, limit: int = 0) -> Clips:
-    """Whole clips of a split in a fixed order; at most `limit`, spread over the split, 0 for all."""
-    return Clips(data_dir, split, spec, limit)
+def clips(data_dir, split: str, spec: DataSpec, limit: int | None = None, optional: Sequence[str] = ()) -> Clips:
+    """Whole clips of a split in a fixed order.
+
+    Args:
+        data_dir: directory of the corpus.
+        split: of its manifest.
+        spec: fields, stride and crop; its split, window and mirror do not apply.
+        limit: at most so many, spread over the split; None or 0 takes all.
+        optional: fields added to the spec's where the corpus has them.
+    """
+    return Clips(data_dir, split, spec, limit, optional)
 
 
 def open_corpus(data_dir, spec: DataSpec) -> Manifest:
@@ -242,7 +254,7 @@ class _Steps(Sequence):
 
 
 def _accept_unparsed_flags() -> None:
-    """grain's workers read absl flags, which nobody parses where the program is not an absl app."""
+    """Tells absl that its flags are parsed: grain's workers read them, and nobody parses them outside absl apps."""
     from absl import flags
 
     if not flags.FLAGS.is_parsed():

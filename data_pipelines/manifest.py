@@ -1,7 +1,7 @@
 """What a corpus on disk says about itself, checked against what is there.
 
-`dataset.json`: format, sizes, counts, sha256 and statistics of every shard. `index.npz`: one row a record (shard, offset,
-n, segment, clip, speaker, split) and the clip keys. `manifest.jsonl`: a ledger for people, one line a clip.
+`dataset.json`: format, sizes, counts, sha256 and statistics of every shard. `index.npz`: one row a record (shard,
+offset, n, segment, clip, speaker, split) and the clip keys. `manifest.jsonl`: a ledger for people, one line a clip.
 """
 
 import dataclasses
@@ -44,16 +44,16 @@ class Manifest:
         directory = Path(directory)
         path = directory / DATASET_FILE
         if not path.is_file():
-            raise DataError(f"{directory} is no corpus: it has no {DATASET_FILE}; write one with `thjax data synth --out "
-                            f"{directory}`, or finish the command that was writing it")
+            raise DataError(f"{directory} is no corpus: it has no {DATASET_FILE}; write one with "
+                            f"`thjax data synth --out {directory}`, or finish the command that was writing it")
         try:
             content = json.loads(path.read_text())
             version = content["schema"]
         except (ValueError, KeyError, TypeError):
             raise DataError(f"{path} cannot be read as JSON with a schema version; write the corpus again") from None
         if version != schema.VERSION:
-            raise DataError(f"{path}: schema version {version}, this program reads {schema.VERSION}; write the corpus again "
-                            "with this program, or use the program that wrote it")
+            raise DataError(f"{path}: schema version {version}, this program reads {schema.VERSION}; write the "
+                            "corpus again with this program, or use the program that wrote it")
         for shard in content["shards"]:
             _check_shard(directory, shard, _mend(content))
         _check_hash(directory / INDEX_FILE, content["files"][INDEX_FILE], _mend(content))

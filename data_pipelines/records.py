@@ -55,7 +55,8 @@ def decode_frames(record: dict, indices: Sequence[int]) -> np.ndarray:
         try:
             decoded = simplejpeg.decode_jpeg(record["video"][index], "RGB", buffer=frames[row])
         except (ValueError, IndexError) as error:
-            raise DataError(f"{record['key']}: frame {index} cannot be decoded ({error}); write the corpus again") from None
+            raise DataError(f"{record['key']}: frame {index} cannot be decoded ({error}); "
+                            "write the corpus again") from None
         if decoded.shape != shape:
             raise DataError(f"{record['key']}: frame {index} is {decoded.shape}, the record says {shape}; "
                             "write the corpus again")
@@ -109,7 +110,8 @@ def decode(data: bytes, fields: Sequence[str] | None = None) -> dict:
         record = msgpack.unpackb(data)
         version = record["v"]
     except (ValueError, msgpack.exceptions.UnpackException, KeyError, TypeError):
-        raise DataError(f"{len(data)} bytes are no record of version {schema.VERSION}; write the corpus again") from None
+        raise DataError(f"{len(data)} bytes are no record of version {schema.VERSION}; "
+                        "write the corpus again") from None
     if version != schema.VERSION:
         raise DataError(f"{record.get('key')}: record version {version}, this program reads {schema.VERSION}; "
                         "write the corpus again with this program, or read it with the program that wrote it")
@@ -143,9 +145,9 @@ def segments(clip: dict) -> Iterator[dict]:
 
     Args:
         clip: `key` ("corpus/speaker/clip"), `dataset`, `split`, `speaker` ("corpus/speaker"), `frames` uint8
-            `[N, H, W, 3]`, `audio` int16 from the first frame on (cut or zero-filled to N * 640 samples), and optionally
-            `face_ok`, the labels of `LABELS` with N rows, `words`, `phonemes` (seconds from the clip's start),
-            `sentence`, `av_offset`, `label_source`.
+            `[N, H, W, 3]`, `audio` int16 from the first frame on (cut or zero-filled to N * 640 samples), and
+            optionally `face_ok`, the labels of `LABELS` with N rows, `words`, `phonemes` (seconds from the clip's
+            start), `sentence`, `av_offset`, `label_source`.
 
     Words and phonemes that touch a segment are in it, their times not cut at its borders.
     """

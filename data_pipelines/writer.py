@@ -1,8 +1,8 @@
 """Clips to a corpus on disk: ArrayRecord shards of fixed content, then the files that describe them.
 
-The unit of work is the shard. A plan fixes which clips a shard holds before anything is made, so shards can be written in
-any order, by any number of processes, and come out the same bytes. A shard that is already there with the right sha256 is
-not written again. `Writer.finish` then writes `manifest.jsonl`, `index.npz` and, last, `dataset.json`.
+The unit of work is the shard. A plan fixes which clips a shard holds before anything is made, so shards can be written
+in any order, by any number of processes, and come out the same bytes. A shard that is already there with the right
+sha256 is not written again. `Writer.finish` then writes `manifest.jsonl`, `index.npz` and, last, `dataset.json`.
 
     writer = Writer(directory, dataset="toy", size=64, source="seed 0")
     shards = writer.plan({"train": train_keys, "test": test_keys})
@@ -23,6 +23,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from data_pipelines import files, records, schema, statistics
 from data_pipelines.manifest import DATASET_FILE, INDEX_FILE, LEDGER_FILE, Manifest
 from data_pipelines.schema import DataError
+from data_pipelines.shards import count_records
 
 # group_size 1: records are read one by one in random order. JPEG does not compress again.
 ARRAY_RECORD_OPTIONS = "group_size:1,uncompressed"
@@ -82,7 +83,8 @@ class Writer:
         """(height, width) in pixels."""
         return self.size if isinstance(self.size, tuple) else (self.size, self.size)
 
-    def plan(self, clips: Mapping[str, Sequence[str]], seed: int = 0, clips_per_shard: int = CLIPS_PER_SHARD) -> list[Shard]:
+    def plan(self, clips: Mapping[str, Sequence[str]], seed: int = 0,
+             clips_per_shard: int = CLIPS_PER_SHARD) -> list[Shard]:
         """Shards of nearly equal size from the clip keys of every split, mixed by a seeded shuffle.
 
         Raises:
@@ -141,6 +143,8 @@ class Writer:
                         output.write(data)
             finally:
                 output.close()
+            if count_records(temporary) != len(shard_content.rows):
+                raise DataError(f"{path} could not be written whole; make room on the disk and rerun the command")
         report = shard_content.report() | {"plan": self._plan_hash(shard), "sha256": files.sha256(path),
                                            "bytes": path.stat().st_size}
         files.write_json(self._report_path(shard), report)
@@ -156,11 +160,12 @@ class Writer:
         reports = [self._report(shard) for shard in shards]
         for shard, report in zip(shards, reports, strict=True):
             if report is None or not self.shard_path(shard).is_file():
-                raise DataError(f"{self.shard_path(shard)} is not written yet; write every shard of the plan, then finish")
+                raise DataError(f"{self.shard_path(shard)} is not written yet; write every shard of the plan, "
+                                "then finish")
         fields = reports[0]["fields"] if reports else []
         for shard, report in zip(shards, reports, strict=True):
             if report["fields"] != fields:
-                raise DataError(f"{self.shard_path(shard).name} has the fields {report['fields']}, other shards {fields}; "
+                raise DataError(f"{self.shard_path(shard).name} has the fields {report['fields']}, others {fields}; "
                                 "every clip of a corpus must have the same")
         ledger = [line for report in reports for line in report["clips"]]
         speakers = sorted({line["speaker"] for line in ledger})
@@ -177,7 +182,7 @@ class Writer:
         if clip["key"] != key:
             raise DataError(f"clip {clip['key']!r} was made for the key {key!r}; they must be equal")
         if tuple(clip["frames"].shape[1:3]) != self.frame_size:
-            raise DataError(f"{key}: frames are {clip['frames'].shape[1:3]}, the corpus is written at {self.frame_size}")
+            raise DataError(f"{key}: frames are {clip['frames'].shape[1:3]}, the corpus is {self.frame_size}")
         if "coefficients" in clip and clip["coefficients"].shape[-1] != len(self.coefficients):
             raise DataError(f"{key}: {clip['coefficients'].shape[-1]} coefficients, the writer has "
                             f"{len(self.coefficients)} names; give Writer(coefficients=...) one name each")
@@ -213,8 +218,8 @@ class Writer:
             "splits": {split: statistics.merge(part) for split, part in parts.items()},
             "speakers": speakers,
             "shards": [
-                {"name": self.shard_path(shard).name, "split": shard.split, "sha256": report["sha256"],
-                 "bytes": report["bytes"], "records": report["statistics"]["records"], "statistics": report["statistics"]}
+                {"name": self.shard_path(shard).name, "split": shard.split, "records": report["statistics"]["records"],
+                 **{name: report[name] for name in ("bytes", "sha256", "statistics")}}
                 for shard, report in zip(shards, reports, strict=True)
             ],
             "files": {name: files.sha256(directory / name) for name in (LEDGER_FILE, INDEX_FILE)},
@@ -251,7 +256,8 @@ class _ShardContent:
             encoded.append(data)
         self.label_source |= clip.get("label_source", {})
         self.clips.append({"key": clip["key"], "split": clip["split"], "speaker": clip["speaker"], "status": "ok",
-                           "frames": len(clip["frames"]), "segments": len(encoded), "sentence": clip.get("sentence", "")})
+                           "frames": len(clip["frames"]), "segments": len(encoded),
+                           "sentence": clip.get("sentence", "")})
         return encoded
 
     def report(self) -> dict:

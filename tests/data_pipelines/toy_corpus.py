@@ -58,8 +58,8 @@ def write_toy_corpus(directory, speakers: int = 4, clips: int = 3, frames: int |
             key = f"toy/s{speaker:02d}/c{clip:02d}"
             plan[split].append(key)
             length_of[key] = lengths[(speaker * clips + clip) % len(lengths)]
-    writer = Writer(directory, dataset="toy", size=size, source=f"toy {seed} {lengths}", rebuild="write_toy_corpus(...)",
-                    coefficients=COEFFICIENTS, odd_coefficients=("yaw",))
+    writer = Writer(directory, dataset="toy", size=size, source=f"toy {seed} {lengths}",
+                    rebuild="write_toy_corpus(...)", coefficients=COEFFICIENTS, odd_coefficients=("yaw",))
     shards = writer.plan(plan, seed, clips_per_shard)
     for shard in shards:
         writer.write_shard(shard, lambda key: toy_clip(key, length_of[key], size, seed))

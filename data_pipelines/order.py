@@ -1,0 +1,49 @@
+"""Random order and random draws as pure functions of (seed, position), stable over library versions.
+
+Both rest on the raw bits of the Philox counter generator, whose stream numpy guarantees; its distributions may change.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+_ORDER, _DRAWS = 0, 1  # separate streams of one key
+
+
+class ShuffledOrder(Sequence):
+    """An endless sequence: all items in a shuffled order, epoch after epoch, a new order for each.
+
+    A source for grain in place of its own `shuffle().repeat()`, which takes 0.04 ms an index for 5,000 items and more,
+    but 0.5 ms for 150 (grain 0.2.18): as long as decoding a window.
+
+    Args:
+        items: int `[N]`, what is shuffled.
+        seed: of the order.
+    """
+
+    def __init__(self, items: np.ndarray, seed: int):
+        self._items, self._seed = np.asarray(items), seed
+
+    def __len__(self) -> int:
+        return 2**62
+
+    def __getitem__(self, position: int) -> int:
+        epoch, place = divmod(position, len(self._items))
+        return int(self._items[permutation(len(self._items), self._seed, epoch)[place]])
+
+
+@functools.lru_cache(maxsize=4)
+def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+    """A random order of 0 to count - 1, for (seed, epoch)."""
+    bits = _generator(seed, epoch, _ORDER).random_raw(count)
+    return np.argsort(bits, kind="stable").astype(np.int32 if count < 2**31 else np.int64)
+
+
+def uniform_draws(seed: int, position: int, count: int) -> np.ndarray:
+    """`count` float64 numbers in [0, 1) for (seed, position)."""
+    return (_generator(seed, position, _DRAWS).random_raw(count) >> np.uint64(11)) * 2.0**-53
+
+
+def _generator(seed: int, number: int, stream: int) -> np.random.Philox:
+    return np.random.Philox(key=[seed % 2**64, number], counter=[0, 0, 0, stream])
