@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 import scipy.ndimage
+import scipy.signal
 
 from data_pipelines import schema
 from data_pipelines.synthetic import prosody, visemes
@@ -151,11 +152,8 @@ def damped_process(rng: np.random.Generator, frames: int, channels: int, seconds
     drawn = rng.standard_normal((frames + 2, channels))
     before = drawn[0]
     now = neighbours * before + np.sqrt(1 - neighbours**2) * drawn[1]
-    values = np.empty((frames, channels))
-    for frame in range(frames):
-        before, now = now, 2 * decay * now - decay**2 * before + innovation * drawn[frame + 2]
-        values[frame] = now
-    return values
+    state = np.stack([2 * decay * now - decay**2 * before, -(decay**2) * now])
+    return scipy.signal.lfilter([innovation], [1, -2 * decay, decay**2], drawn[2:], axis=0, zi=state)[0]
 
 
 def head_pose(voice: Prosody, style: Preset, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,73 @@
+"""`thjax data synth`: writes the embedded corpus."""
+
+import argparse
+import os
+import pathlib
+import shlex
+import time
+
+from rich import progress
+from rich.console import Console
+
+from data_pipelines.synthetic.corpus import Corpus
+
+USUAL = Corpus()
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `thjax data synth`."""
+    parser = argparse.ArgumentParser(
+        prog="thjax data synth",
+        description="Writes a corpus of rendered heads that speak, with exact labels. Equal settings give equal bytes, "
+        "whatever the number of workers. An interrupted corpus goes on where it stopped.",
+    )
+    add = parser.add_argument
+    add("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder of the corpus")
+    add("--speakers", type=int, default=USUAL.speakers, help="people of all splits together (default: %(default)s)")
+    add("--clips", type=int, default=USUAL.clips, help="clips of each speaker (default: %(default)s)")
+    add("--size", type=int, default=USUAL.size, metavar="PIXELS",
+        help="side of the square frame, 48 to 256 (default: %(default)s)")
+    add("--motion", default=USUAL.motion, choices=("still", "natural", "strong"),
+        help="how heads move; still is GRID's seated speaker (default: %(default)s)")
+    add("--sentences", default=USUAL.sentences, choices=("grid", "free", "mixed"),
+        help="GRID's commands in clips of 3 s, free sentences in clips as long as they need (3 s and more), or half of "
+        "each (default: %(default)s)")
+    add("--seed", type=int, default=USUAL.seed, help="of faces, voices, words and motion (default: %(default)s)")
+    add("--validation_speakers", type=int, metavar="N", help="speakers held out for validation (default: one in six)")
+    add("--test_speakers", type=int, metavar="N", help="speakers held out for the test (default: one in six)")
+    add("--workers", type=int, default=usable_cores(), metavar="N",
+        help="processes that make clips (default: the usable cores, here %(default)s)")
+    return parser
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(argv: list[str]) -> int:
+    """Writes the corpus; returns 0."""
+    from data_pipelines.synthetic import workshop
+
+    settings = vars(parser().parse_args(argv))
+    out, workers = settings.pop("out"), settings.pop("workers")
+    corpus = Corpus(**settings)
+    started, console = time.monotonic(), Console(stderr=True)
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
+               progress.TextColumn("clips"), progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
+    with progress.Progress(*columns, console=console) as bar:
+        task = bar.add_task("corpus", total=len(corpus.places))
+        manifest = workshop.write(corpus, out, workers, rebuild_command(settings),
+                                  report=lambda done, clips: bar.update(task, completed=done))
+        bar.update(task, completed=len(corpus.places))
+    counts = {name: part["clips"] for name, part in manifest.content["splits"].items()}
+    frames = sum(part["frames"] for part in manifest.content["splits"].values())
+    print(f"{out}: {sum(counts.values())} clips ({', '.join(f'{n} {name}' for name, n in counts.items())}), {frames} "
+          f"frames, {manifest.bytes / 1e6:.0f} MB, in {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def rebuild_command(settings: dict) -> str:
+    """The command for error messages. It leaves the folder open: a corpus may be moved, and equal ones be compared."""
+    given = [word for name, value in settings.items() if value is not None for word in (f"--{name}", str(value))]
+    return shlex.join(["thjax", "data", "synth", *given, "--out", "DIR"])

@@ -1,0 +1,200 @@
+"""Writes the embedded corpus with several processes. Their number changes nothing but the time.
+
+The unit of work is a shard, whose clips the plan fixes. Finished shards are kept when the work is interrupted, and the
+same settings go on from there.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import fcntl
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from data_pipelines.manifest import Manifest
+from data_pipelines.synthetic import corpus as corpus_module
+from data_pipelines.synthetic.corpus import DATASET, Corpus
+from data_pipelines.synthetic.espeak import Espeak
+from data_pipelines.synthetic.render import COEFFICIENT_NAMES
+from data_pipelines.writer import Shard, Writer
+from thjax.core.errors import RunStopped, UserError
+from thjax.face3d import lighting
+
+MIN_CLIPS_PER_SHARD, MAX_CLIPS_PER_SHARD = 12, 256
+SHARDS_AIMED_AT = 64
+POLL_SECONDS = 0.1
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ODD_COEFFICIENTS = tuple(
+    f"light_{channel}{index}" for index, sign in enumerate(lighting.MIRROR_SIGNS) if sign < 0 for channel in "rgb"
+) + ("Tx", "Ry", "Rz", "gaze_x")
+"""Coefficients whose sign changes in a mirror; shapes, expressions and albedo have no sides."""
+
+
+class Stopped(Exception):
+    """The work was told to stop."""
+
+
+def make_writer(corpus: Corpus, directory: Path, espeak_version: str, rebuild: str = "") -> Writer:
+    """The writer of this corpus."""
+    return Writer(directory, dataset=DATASET, size=corpus.size, source=corpus_module.source(corpus, espeak_version),
+                  rebuild=rebuild, coefficients=COEFFICIENT_NAMES, odd_coefficients=ODD_COEFFICIENTS)
+
+
+def plan(corpus: Corpus, writer: Writer) -> list[Shard]:
+    """Shards of the corpus: small enough to share out, few enough to open. Depends on the settings alone."""
+    wanted = len(corpus.places) // SHARDS_AIMED_AT
+    return writer.plan(corpus.keys(), corpus.seed, min(max(wanted, MIN_CLIPS_PER_SHARD), MAX_CLIPS_PER_SHARD))
+
+
+def write(corpus: Corpus, directory: Path, workers: int, rebuild: str = "",
+          report: Callable[[int, int], None] = lambda done, clips: None) -> Manifest:
+    """Writes the corpus, or what is missing of it.
+
+    Args:
+        corpus: settings.
+        directory: of the corpus.
+        workers: processes that make clips, at least 1.
+        rebuild: the command that error messages name later.
+        report: called with (clips done, clips of the corpus) about ten times a second.
+
+    Returns:
+        The manifest of the finished corpus.
+
+    Raises:
+        SpeechError: espeak-ng cannot be loaded.
+        UserError: another process writes there, or a worker was killed.
+        RunStopped: SIGINT or SIGTERM; finished shards stay.
+    """
+    if workers < 1:
+        raise ValueError(f"workers {workers} must be at least 1")
+    with Espeak() as espeak:
+        version = espeak.version
+    with contextlib.suppress(FileExistsError):  # a file in the way is named by the lock
+        directory.mkdir(parents=True, exist_ok=True)
+    with _alone(directory), _Interruption() as interruption:
+        writer = make_writer(corpus, directory, version, rebuild)
+        shards = plan(corpus, writer)
+        missing = [shard for shard in shards if not writer.is_done(shard)]
+        done = len(corpus.places) - sum(len(shard.clips) for shard in missing)
+        if missing:
+            _write_shards(corpus, writer, missing, min(workers, len(missing)), interruption,
+                          lambda more: report(done + more, len(corpus.places)))
+        return writer.finish(shards)
+
+
+def _write_shards(corpus: Corpus, writer: Writer, shards: list[Shard], workers: int, interruption: "_Interruption",
+                  report: Callable[[int], None]) -> None:
+    context = multiprocessing.get_context("spawn")
+    made, stop = context.Value("q", 0), context.Event()
+    with _one_thread(), concurrent.futures.ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start_worker,
+            initargs=(corpus, writer, made, stop, os.getpid())) as pool:
+        pending = {pool.submit(_write_shard, shard) for shard in shards}
+        try:
+            while pending:
+                finished, pending = concurrent.futures.wait(pending, POLL_SECONDS, concurrent.futures.FIRST_EXCEPTION)
+                for future in finished:
+                    future.result()
+                report(made.value)
+                interruption.check()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise UserError("a process that made clips was killed, most likely for want of memory; finished shards "
+                            "stay: run the same command with fewer --workers") from None
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+@dataclasses.dataclass
+class _Worker:
+    """What a worker process holds."""
+
+    corpus: Corpus
+    writer: Writer
+    made: object
+    stop: object
+    espeak: Espeak
+
+    def make_clip(self, key: str) -> dict:
+        if self.stop.is_set():
+            raise Stopped
+        clip = corpus_module.make_clip(self.corpus, self.corpus.places[key], self.espeak)
+        with self.made.get_lock():
+            self.made.value += 1
+        return clip
+
+
+_worker: _Worker | None = None
+
+
+def _start_worker(corpus: Corpus, writer: Writer, made, stop, parent: int) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _worker = _Worker(corpus, writer, made, stop, Espeak())
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent is gone: a killed parent leaves nobody behind."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _write_shard(shard: Shard) -> None:
+    _worker.writer.write_shard(shard, _worker.make_clip)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes share the cores already, and equal threads give equal sums."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Holds the directory: two processes that write one corpus would spoil each other's shards."""
+    with open(directory / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process writes {directory}; wait for it, or choose another --out") from None
+        yield
+
+
+class _Interruption:
+    """Turns SIGINT and SIGTERM into a flag while work is under way."""
+
+    def __init__(self):
+        self.signal: int | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "_Interruption":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, lambda number, frame: setattr(self, "signal", number))
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raises RunStopped when a signal has come."""
+        if self.signal is not None:
+            raise RunStopped("interrupted; finished shards stay, and the same command goes on from there",
+                             exit_code=128 + self.signal)
