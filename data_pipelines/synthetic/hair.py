@@ -10,10 +10,10 @@ import numpy as np
 
 from data_pipelines.synthetic.fields import step
 from data_pipelines.synthetic.parts import Part, grid
-from data_pipelines.synthetic.shape import AXIS_Z, FACE_OUTLINE, SKULL_HALF_HEIGHT, skull_radius
+from data_pipelines.synthetic.shape import AXIS_Z, SKULL_ABOVE, skull_radius
+from data_pipelines.synthetic.template import FACE_CENTRE_Y
 
 COLUMNS, ROWS = 49, 17
-SKULL_TOP = FACE_OUTLINE[2] + SKULL_HALF_HEIGHT
 FALL_FROM = 0.18
 """Height at which hair leaves the skull and hangs."""
 KNOTS = np.radians([0, 15, 30, 45, 57, 68, 80, 95, 120, 150, 180])
@@ -77,12 +77,12 @@ MIRRORED = "_mirrored"
 
 def _shell(name: str, style: HairStyle, flip: int) -> Part:
     def surface(u, v):
-        azimuth = 2 * np.pi * (u - 0.5) * 0.985
+        azimuth = 2 * np.pi * (u - 0.5)
         around = np.abs(np.abs(azimuth) if style.parting == 0 else azimuth - flip * style.parting * np.cos(azimuth / 2) ** 2)
         around = np.minimum(around, np.pi)
         edge = np.interp(around, KNOTS, style.edge)
         thickness = np.interp(around, KNOTS, style.thickness)
-        top = FACE_OUTLINE[2] + (1 + style.crown) * SKULL_HALF_HEIGHT
+        top = FACE_CENTRE_Y + (1 + style.crown) * SKULL_ABOVE
         y = edge + (top - edge) * np.cos(v * np.pi / 2)
         inflation = thickness + (style.crown - thickness) * step(0.55, 0.05, v)
         if style.soft_edge:
@@ -104,10 +104,10 @@ def _shell(name: str, style: HairStyle, flip: int) -> Part:
 def _bun(name: str) -> Part:
     def surface(u, v):
         angle, lift = 2 * np.pi * u, np.pi * (v - 0.5)
-        return (0.25 * np.cos(lift) * np.sin(angle), 1.45 + 0.20 * np.sin(-lift),
+        return (0.25 * np.cos(lift) * np.sin(angle), 1.36 + 0.20 * np.sin(-lift),
                 -0.42 + 0.25 * np.cos(lift) * np.cos(angle))
 
-    part = grid(17, 9, surface, name, "hair", outside_of=(0, 1.45, -0.42))
+    part = grid(17, 9, surface, name, "hair", outside_of=(0, 1.36, -0.42))
     return dataclasses.replace(part, uv=part.uv * [1, 0.6])
 
 

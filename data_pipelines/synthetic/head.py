@@ -12,12 +12,12 @@ import numpy as np
 from data_pipelines.synthetic import action_units, shape, texture
 from data_pipelines.synthetic.expression import EXPRESSION_INDEX, EXPRESSION_NAMES
 from data_pipelines.synthetic.hair import hair_parts
-from data_pipelines.synthetic.parts import LIP_DEPTH, Part, fixed_parts, mouth_parts
+from data_pipelines.synthetic.parts import LIP_DEPTH, Part, Skull, fixed_parts, mouth_parts, skull
 from data_pipelines.synthetic.template import EYE_X, EYE_Y, MOUTH_Y, Template, build
 from thjax.face3d.morphable import LinearModel
 
 HEAD_UNIT_MM = 84.0
-PROPORTIONS = np.array([1.05, 0.94, 1.0])
+PROPORTIONS = np.array([1.0, 0.97, 1.0])
 """Width, height and depth of the built head per head unit."""
 TO_CAMERA = PROPORTIONS * [1, -1, -1] * HEAD_UNIT_MM
 NECK_PIVOT_MM = np.array([0.0, -0.62, -0.32]) * TO_CAMERA
@@ -26,7 +26,8 @@ EYEBALL_RADIUS_MM = 14.0
 EYEBALL_BEHIND_LIDS_MM = 1.2
 """How far the front of the eyeball lies behind the lids' plane."""
 TEETH_FOLLOW_JAW = 0.96
-IDENTITY_NAMES = tuple(f"shape_{name}" for name in shape.SHAPE_NAMES)
+SKULL_TEXTURE_INSET = 0.985
+"""The back of the head repeats the face's texture at this part of its extent."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,6 @@ class Mesh:
         follows_head: float32 `[N]`, 1 moves with the head, 0 stays with the shoulders.
         eye_centres: `[2]` vertex indices of the eyeballs' centres (of no triangle), image left and right.
         landmarks: `[68]` vertex indices, iBUG order.
-        clothes: triangles' ranges are the same for all styles; `clothes` and `collar` are atlas patches.
     """
 
     model: LinearModel
@@ -110,63 +110,73 @@ def _membranes(curves):
     return eyes["left"], eyes["right"], mouth
 
 
-def _identity_of(template: Template, parts: list[Part], markers):
+def _identity_of(template: Template, parts: list[Part], back: Skull, markers):
     """Identity basis of all vertices, head units: `[22, N, 3]`. What is in the mouth moves with the lips before it."""
-    x, y = template.flat.T
-    points = [np.stack([x, y, shape.face_depth(x, y)], 1)]
+    x, y = template.flat[:, 0], shape.squeezed(template.flat[:, 1])
+    points, weights = [np.stack([x, y, shape.face_depth(x, y)], 1), back.vertices], [np.ones(len(x) + len(back.vertices))]
     for part in parts:
         at = part.vertices.copy()
         if part.patch in ("teeth_upper", "teeth_lower", "tongue"):
             at[:, 1], at[:, 2] = MOUTH_Y, LIP_DEPTH
         points.append(at)
-    points.append(np.stack([markers[:, 0], markers[:, 1], np.full(2, 0.7)], 1))
-    basis = shape.identity_basis(np.concatenate(points))
-    return basis * np.concatenate([np.ones(len(x)), *[_takes_identity(part) for part in parts], np.ones(2)])[None, :, None]
+        weights.append(_follows_head(part))
+    points.append(np.stack([markers[:, 0], markers[:, 1], shape.face_depth(*markers[:, :2].T)], 1))
+    return shape.identity_basis(np.concatenate(points)) * np.concatenate([*weights, np.ones(2)])[None, :, None]
 
 
-def _takes_identity(part: Part):
-    """1 on the head, fading down the neck, 0 on the shoulders."""
+def _follows_head(part: Part):
+    """1 on the head, fading down the neck, 0 on the shoulders: `[V]`."""
     return np.ones(len(part.vertices)) if part.follows_head is None else np.asarray(part.follows_head, np.float64)
 
 
-def _assemble(template, mouth, fixed, hair) -> Mesh:
-    parts = [*mouth, *fixed, *hair]
-    two_sided = {part.name for part in hair} | {"ear_left", "ear_right", "collar"}
-    starts = np.cumsum([len(template.layout)] + [len(part.vertices) for part in parts])
-    markers = np.array([[-EYE_X, EYE_Y], [EYE_X, EYE_Y]])
-    depth = shape.face_depth(*markers.T) - (EYEBALL_RADIUS_MM + EYEBALL_BEHIND_LIDS_MM) / HEAD_UNIT_MM
-    mean = np.concatenate([shape.mean_face(*template.flat.T), *[part.vertices for part in parts],
-                           np.concatenate([markers, depth[:, None]], 1)])
-    deforming = int(starts[len(mouth)])
-    expression = np.zeros((len(EXPRESSION_NAMES), deforming, 3))
-    expression[:, : len(template.layout)] = action_units.expression_basis(template)
-    for part, start in zip(mouth, starts):
-        if part.jaw:
-            expression[EXPRESSION_INDEX["AU26"], start : start + len(part.vertices)] = (
-                TEETH_FOLLOW_JAW * np.asarray(action_units.JAW_DROP))
-    groups = {"one_sided": [template.triangles], "two_sided": [], "interior": []}
+def _expression_of(template: Template, mouth: list[Part], back: Skull, count: int):
+    """Expression basis of all `count` vertices, head units: `[20, count, 3]`; zero but on the first ones."""
+    face = action_units.expression_basis(template)
+    jaw = np.zeros(len(face))
+    jaw[EXPRESSION_INDEX["AU26"]] = TEETH_FOLLOW_JAW
+    parts = [face, face[:, back.source] * back.fade[:, None]]
+    parts += [np.broadcast_to((jaw[:, None] * action_units.JAW_DROP)[:, None] * part.jaw, (len(jaw), len(part.vertices), 3))
+              for part in mouth]
+    expression = np.concatenate(parts, 1)
+    return np.concatenate([expression, np.zeros((len(face), count - expression.shape[1], 3))], 1)
+
+
+def _ranges(template, back, parts, starts, interior):
+    """All triangles in the order of `Mesh`'s ranges, and the ranges."""
+    groups = {"one_sided": [template.triangles, back.triangles], "two_sided": [], "eye_left": [], "eye_right": [],
+              "mouth": [], "interior": []}
     for part, start in zip(parts, starts):
-        group = "interior" if part in mouth else "two_sided" if part.name in two_sided else "one_sided"
-        groups[group].append(part.triangles + start)
-    left, right, lips = _membranes(template.curves)
-    ordered = {"one_sided": np.concatenate(groups["one_sided"]), "two_sided": np.concatenate(groups["two_sided"]),
-               "eye_left": left, "eye_right": right, "mouth": lips, "interior": np.concatenate(groups["interior"])}
-    stops = np.cumsum([len(part) for part in ordered.values()])
-    ranges = {name: (int(stop) - len(part), int(stop)) for (name, part), stop in zip(ordered.items(), stops)}
-    uv = [texture.face_uv(template.layout), *[texture.patch_uv(part.patch, part.uv) for part in parts], np.zeros((2, 2))]
-    follows = [np.ones(len(template.layout)), *[_takes_identity(part) for part in parts], np.ones(2)]
-    identity = _identity_of(template, parts, markers)
-    model = LinearModel(_millimetres(mean), _millimetres(identity), _millimetres(expression_padded(expression, len(mean))))
-    return Mesh(model=model, deforming=deforming, face=len(template.layout),
-                # Flipping y and z keeps the sense of rotation, and the image shows y down: turn all.
-                triangles=np.ascontiguousarray(np.concatenate(list(ordered.values()))[:, [0, 2, 1]], np.int32),
-                uv=np.concatenate(uv).astype(np.float32), follows_head=np.concatenate(follows).astype(np.float32),
+        name = "interior" if part in interior else "two_sided" if part.patch in ("hair", "ear", "collar") else "one_sided"
+        groups[name].append(part.triangles + start)
+    groups["eye_left"], groups["eye_right"], groups["mouth"] = ([membrane] for membrane in _membranes(template.curves))
+    triangles = {name: np.concatenate(members) for name, members in groups.items()}
+    stops = np.cumsum([len(members) for members in triangles.values()])
+    ranges = {name: (int(stop) - len(members), int(stop)) for (name, members), stop in zip(triangles.items(), stops)}
+    return np.concatenate(list(triangles.values())), ranges
+
+
+def _assemble(template, mouth, fixed, hair) -> Mesh:
+    """Order of the vertices: face, back of the head, mouth's inside, ears, neck, shoulders, collar, hair, eye centres."""
+    parts = [*mouth, *fixed, *hair]
+    face = shape.mean_face(*template.flat.T)
+    back = skull(face, template.curves["border"], len(face))
+    starts = len(face) + len(back.vertices) + np.cumsum([0] + [len(part.vertices) for part in parts])
+    eyes = np.array([[-EYE_X, EYE_Y], [EYE_X, EYE_Y]])
+    depth = shape.face_depth(*eyes.T) - (EYEBALL_RADIUS_MM + EYEBALL_BEHIND_LIDS_MM) / HEAD_UNIT_MM
+    eyes = np.concatenate([eyes, depth[:, None]], 1)
+    mean = np.concatenate([face, back.vertices, *[part.vertices for part in parts], eyes])
+    triangles, ranges = _ranges(template, back, parts, starts, mouth)
+    face_uv = texture.face_uv(template.layout)
+    uv = [face_uv, texture.face_uv(SKULL_TEXTURE_INSET * template.layout)[back.source],
+          *[texture.patch_uv(part.patch, part.uv) for part in parts], np.zeros((2, 2))]
+    follows = [np.ones(len(face) + len(back.vertices)), *[_follows_head(part) for part in parts], np.ones(2)]
+    model = LinearModel(_millimetres(mean), _millimetres(_identity_of(template, parts, back, eyes)),
+                        _millimetres(_expression_of(template, mouth, back, len(mean))))
+    return Mesh(model=model, deforming=int(starts[len(mouth)]), face=len(face) + len(back.vertices),
+                # y down and z away leave the sense of rotation as it is; front faces are to be clockwise.
+                triangles=np.ascontiguousarray(triangles[:, [0, 2, 1]], np.int32), uv=np.concatenate(uv).astype(np.float32),
+                follows_head=np.concatenate(follows).astype(np.float32),
                 eye_centres=np.array([len(mean) - 2, len(mean) - 1]), landmarks=template.landmarks, **ranges)
-
-
-def expression_padded(expression, count):
-    """Adds vertices without expression: `[E, D, 3]` -> `[E, count, 3]`."""
-    return np.concatenate([expression, np.zeros((len(expression), count - expression.shape[1], 3))], 1)
 
 
 def _millimetres(points):

@@ -61,7 +61,7 @@ def _tinted(rng, colour, low, high):
 def sample_identity(rng: np.random.Generator) -> Identity:
     """Draws a person."""
     shape = np.clip(rng.normal(0, SHAPE_SPREAD, len(SHAPE_NAMES)), -SHAPE_LIMIT, SHAPE_LIMIT)
-    skin = _tinted(rng, SKIN_PALE + (SKIN_DARK - SKIN_PALE) * rng.uniform(0, 1), 0.92, 1.08)
+    skin = _tinted(rng, SKIN_PALE + (SKIN_DARK - SKIN_PALE) * rng.uniform(0, 1), 0.96, 1.04) * rng.uniform(0.95, 1.04)
     darkness = 1 - skin.mean()
     hair_index = rng.choice(len(HAIR_COLOURS), p=_hair_chances(darkness))
     hair = _tinted(rng, HAIR_COLOURS[hair_index], 0.75, 1.30)
@@ -115,17 +115,8 @@ def detail(identity: Identity):
     if identity.mirrored:
         for patch in ("face", "neck", "hair"):
             area = texture.view(factor, patch)
-            area[:] = _turn(area, patch)
+            area[:] = area[:, ::-1].copy()
     return factor
-
-
-def _turn(area, patch):
-    """Turns a patch left to right about the texel on which x = 0 falls."""
-    if patch == "face":
-        return area[:, ::-1].copy()
-    turned = area.copy()  # one texel of margin on the left and two on the right: u = 1/2 is not the patch's middle
-    turned[:, :-1] = area[:, -2::-1]
-    return turned
 
 
 def _spots(area, rng):

@@ -25,9 +25,9 @@ SUPERSAMPLING = 2
 """Samples per pixel along each axis."""
 DISTANCE_MM = 800.0
 """From the camera to the resting head."""
-HALF_EXTENT_MM = 126.0
+HALF_EXTENT_MM = 122.0
 """Half of what the frame shows at that distance: the head with its hair takes about three quarters of the height."""
-HEAD_MIDDLE_MM = -8.0
+HEAD_MIDDLE_MM = -6.0
 """Height of the head's frame that stands in the middle of the picture (y down)."""
 MIN_SIZE, MAX_SIZE = 48, 256
 TONE_GAMMA = 1.15
@@ -130,8 +130,6 @@ class FrameRenderer:
         self.eye_patch = np.array(texture.PATCHES["eye"], np.float32)
 
     def _prepare_light(self):
-        constants = lighting.basis(np.array([0.0, 0.0, 0.0])), lighting._CONSTANTS
-        del constants
         self.light = _unpacked_light(self.scene.light)
         half = self.scene.key_direction + np.array([0, 0, -1], np.float32)
         self.half_vector = (half / np.linalg.norm(half)).astype(np.float32)
@@ -210,8 +208,7 @@ def _halve(image):
 
 def _unpacked_light(light):
     """Multiplies the harmonics' constants into the coefficients, as the kernels want them: `[9, 3]` -> `[9, 3]`."""
-    constants = [lighting._CONSTANTS[index] for index in (0, 1, 1, 1, 2, 2, 3, 2, 4)]
-    return (light * np.array(constants)[:, None]).astype(np.float32)
+    return (light * np.array(lighting.CONSTANTS)[:, None]).astype(np.float32)
 
 
 def _blur_weights(sigma: float) -> np.ndarray:

@@ -12,7 +12,7 @@ BACK_FACE_LIGHT = np.float32(0.40)
 """Light on the inner side of hair and ears."""
 FACE_TEXELS = 256
 """Columns of the atlas that belong to the face's patch, at full size."""
-HIGHLIGHT_POWER_DOUBLINGS = 6
+HIGHLIGHT_POWER_DOUBLINGS = 8
 """The eye's highlight is the cosine to the power 2 ** this."""
 
 
@@ -116,7 +116,7 @@ def _eye(x, y, view, eye, eye_patch, atlas, light, half_vector, colour):
         value = (light[0, c] + light[1, c] * ny + light[2, c] * nz + light[3, c] * nx + light[4, c] * nx * ny
                  + light[5, c] * ny * nz + light[6, c] * (3 * nz * nz - 1) + light[7, c] * nx * nz
                  + light[8, c] * (nx * nx - ny * ny))
-        colour[c] = texel(atlas, u, v, c) * max(value, np.float32(0.02)) * shade + np.float32(0.75) * shine
+        colour[c] = texel(atlas, u, v, c) * max(value, np.float32(0.02)) * shade + np.float32(0.60) * shine
 
 
 @kernel

@@ -11,8 +11,6 @@ from data_pipelines.synthetic.template import (
     EYE_X,
     EYE_Y,
     FACE_CENTRE_Y,
-    FACE_HALF_HEIGHT,
-    FACE_HALF_WIDTH,
     MOUTH_HALF_WIDTH,
     MOUTH_Y,
     lip_line,
@@ -20,7 +18,10 @@ from data_pipelines.synthetic.template import (
 
 FRONT_DEPTH, FRONT_POWER = 0.84, 0.46
 BACK_DEPTH, BACK_POWER = 1.02, 0.50
-SKULL_HALF_WIDTH, SKULL_HALF_HEIGHT = 0.885, 1.33
+SKULL_HALF_WIDTH, SKULL_BELOW, SKULL_ABOVE, CROWN_POWER = 0.885, 1.33, 1.19, 3.1
+"""Half width; height below and above the middle; the crown's outline is rounder than an ellipse (power 2)."""
+FOREHEAD_FROM, FOREHEAD_SQUEEZE = 0.45, 0.86
+"""Above this height the flat template is squeezed onto the skull."""
 JAW_NARROWING = 0.09
 
 SHAPE_NAMES = ("width", "height", "jaw_width", "chin_length", "chin_forward", "cheekbones", "cheek_fullness",
@@ -33,7 +34,9 @@ SHAPE_SPREAD, SHAPE_LIMIT = 1.28, 2.88
 
 def _inside(x, y):
     """Positive inside the skull's outline seen from the front, 1 in its middle."""
-    outline = 1 - (x / SKULL_HALF_WIDTH) ** 2 - ((y - FACE_CENTRE_Y) / SKULL_HALF_HEIGHT) ** 2
+    over = y - FACE_CENTRE_Y
+    height = np.where(over > 0, (np.abs(over) / SKULL_ABOVE) ** CROWN_POWER, (over / SKULL_BELOW) ** 2)
+    outline = 1 - (x / SKULL_HALF_WIDTH) ** 2 - height
     return np.clip(outline, 0, None)
 
 
@@ -67,7 +70,7 @@ def _mouth(x, y):
 
 
 def face_depth(x, y):
-    """Depth of the mean face over the template: arrays of one shape."""
+    """Depth of the mean face at x and (already squeezed) y: arrays of one shape."""
     z = skull_front(x, y) + _nose(x, y) + _mouth(x, y)
     z = z - 0.105 * both_sides(x, y, EYE_X - 0.03, 0.150, 0.150, 0.105)  # sockets
     z = z + 0.030 * both_sides(x, y, EYE_X + 0.01, EYE_Y, 0.13, 0.060)  # the eyeballs behind the lids
@@ -77,8 +80,14 @@ def face_depth(x, y):
     return z + 0.105 * bump(x, y, 0, -0.99, 0.21, 0.105)  # chin
 
 
+def squeezed(y):
+    """Height on the head of a height on the flat template."""
+    return np.where(y > FOREHEAD_FROM, FOREHEAD_FROM + (y - FOREHEAD_FROM) * FOREHEAD_SQUEEZE, y)
+
+
 def mean_face(x, y):
     """Mean face over flat template points: -> `[N, 3]`."""
+    y = squeezed(y)
     narrow = 1 - JAW_NARROWING * step(-0.40, -1.12, y)
     return vectors(x * narrow, y, face_depth(x, y))
 
@@ -109,7 +118,7 @@ AXIS_Z = -0.12
 def identity_basis(points):
     """What one unit of each shape coefficient adds: points `[N, 3]` of the mean head -> `[22, N, 3]`.
 
-    For vertices of the face, pass the flat template's x and y and the face's depth. Points away from the face's front
+    For vertices of the face, pass the flat template's x and squeezed y and the face's depth. Points away from the face's front
     follow the traits of the whole head and fade out of the others.
     """
     x, y, z = points.T
@@ -150,6 +159,3 @@ def identity_basis(points):
     for name in local:
         traits[name] = traits[name] * front[:, None]
     return np.stack([traits[name] for name in SHAPE_NAMES])
-
-
-FACE_OUTLINE = (FACE_HALF_WIDTH, FACE_HALF_HEIGHT, FACE_CENTRE_Y)

@@ -14,7 +14,7 @@ from scipy.spatial import Delaunay
 MOUTH_Y = -0.62
 MOUTH_HALF_WIDTH = 0.29
 EYE_X, EYE_Y = 0.37, 0.13
-EYE_HALF_WIDTH = 0.165
+EYE_HALF_WIDTH = 0.172
 FACE_HALF_WIDTH, FACE_HALF_HEIGHT, FACE_CENTRE_Y = 0.865, 1.30, 0.05
 INNER_WIDTH = 0.95
 """Where the inner lip contour ends, as a part of the mouth's half width."""
@@ -35,8 +35,8 @@ KEEP_AWAY = 0.62
 def lid(t, upper: bool):
     """Height of the lid's edge over the eye's axis; t from -1 (inner corner) to 1 (outer corner)."""
     if upper:
-        return 0.066 * (1 - np.abs(t) ** 2.3) * (1 + 0.10 * t) + 0.014 * t
-    return -0.043 * (1 - np.abs(t) ** 2.2) * (1 - 0.1 * t) + 0.014 * t
+        return 0.071 * (1 - np.abs(t) ** 2.3) * (1 + 0.10 * t) + 0.014 * t
+    return -0.047 * (1 - np.abs(t) ** 2.2) * (1 - 0.1 * t) + 0.014 * t
 
 
 def lip_line(t):
@@ -70,10 +70,11 @@ class Template:
     Attributes:
         layout: `[V, 2]`, lips apart; texture coordinates follow it.
         flat: `[V, 2]`, lips closed.
-        triangles: `[M, 3]`, counterclockwise in (x right, y up), which is clockwise in no mirror: see `Head`.
+        triangles: `[M, 3]`, counterclockwise in (x right, y up).
         lip: `[V]` 1 on the upper lip, -1 on the lower, 0 elsewhere (corners 0).
         lip_row: `[V]` 0 on the inner contour to 1 on the outer border of the red; -1 elsewhere.
-        curves: name -> vertex indices from image left to image right (for eyes: image left to right, too).
+        curves: name -> vertex indices from the image's left to its right; curves of one side (`_left`, `_right`) run
+            from the inside outwards; `border` is a loop from the top over the left, its first vertex repeated at the end.
         landmarks: `[68]` vertex indices in iBUG order.
     """
 
@@ -111,8 +112,8 @@ def _add_eye(half: _HalfLayout):
     half.add("lid_upper", np.stack([EYE_X + EYE_HALF_WIDTH * t, EYE_Y + lid(t, True)], 1))
     half.add("lid_lower", np.stack([EYE_X + EYE_HALF_WIDTH * inner, EYE_Y + lid(inner, False)], 1))
     for name, factor, offset in (("lid_middle", 1.25, 0.012), ("crease", 1.60, 0.024)):
-        half.add(name, np.stack([EYE_X + 0.178 * t, EYE_Y + factor * np.maximum(lid(t, True), 0.014) + offset], 1))
-    half.add("bag", np.stack([EYE_X + 0.178 * inner, EYE_Y + 1.7 * lid(inner, False) - 0.012], 1))
+        half.add(name, np.stack([EYE_X + 0.185 * t, EYE_Y + factor * np.maximum(lid(t, True), 0.014) + offset], 1))
+    half.add("bag", np.stack([EYE_X + 0.185 * inner, EYE_Y + 1.7 * lid(inner, False) - 0.012], 1))
     b = np.linspace(-1, 1, 9)
     for name, offset in (("brow_upper", 0.030), ("brow_lower", -0.024)):
         half.add(name, np.stack([EYE_X + 0.015 + 0.24 * b, brow_line(b) + offset], 1))
@@ -147,8 +148,16 @@ def _add_nose(half: _HalfLayout):
                       (0.095, -0.10), (0.085, 0.02)])
 
 
-def _free_points(features):
-    """A hexagonal grid, finer in the middle of the face, and the border, away from the features: `[P, 2]`."""
+def _border():
+    """Half of the face's border, from the bottom to the top: `[B, 2]`."""
+    angle = np.linspace(-np.pi / 2, np.pi / 2, BORDER_POINTS)
+    border = np.stack([FACE_HALF_WIDTH * np.cos(angle), FACE_CENTRE_Y + FACE_HALF_HEIGHT * np.sin(angle)], 1)
+    border[[0, -1], 0] = 0
+    return border
+
+
+def _free_points(fixed):
+    """A hexagonal grid, finer in the middle of the face, away from the fixed points: `[P, 2]`."""
     grid = []
     for spacing, fine in ((FINE_SPACING, True), (COARSE_SPACING, False)):
         for row, y in enumerate(np.arange(-1.30, 1.36, spacing * 0.88)):
@@ -157,14 +166,10 @@ def _free_points(features):
                 inside = (x / FACE_HALF_WIDTH) ** 2 + ((y - FACE_CENTRE_Y) / FACE_HALF_HEIGHT) ** 2 < 0.985
                 if inside and central == fine:
                     grid.append((x, y, spacing))
-    angle = np.linspace(-np.pi / 2, np.pi / 2, BORDER_POINTS)
-    border = np.stack([FACE_HALF_WIDTH * np.cos(angle), FACE_CENTRE_Y + FACE_HALF_HEIGHT * np.sin(angle)], 1)
-    border[[0, -1], 0] = 0
     grid = np.array(grid)
-    fixed = np.concatenate([features, border])
     distance = np.linalg.norm(grid[:, None, :2] - fixed[None], axis=2).min(1)
     keep = (distance > KEEP_AWAY * grid[:, 2]) & ~_in_opening(grid[:, 0], grid[:, 1], margin=0.01)
-    return np.concatenate([grid[keep, :2], border])
+    return grid[keep, :2]
 
 
 def _in_opening(x, y, margin=0.0):
@@ -254,8 +259,8 @@ def build() -> Template:
     _add_mouth(half)
     _add_nose(half)
     half.add("jaw", jaw_line(9))
-    features = np.concatenate(half.layout)
-    half.add("free", _free_points(features))
+    half.add("border", _border())
+    half.add("free", _free_points(np.concatenate(half.layout)))
     half.curves["bridge_line"] = half.curves.pop("bridge")
     layout, flat, lip, lip_row = half.arrays()
     triangles = _triangulate(layout, half.curves)

@@ -27,8 +27,7 @@ from thjax.face3d.kernels import kernel
 ATLAS_HEIGHT, ATLAS_WIDTH = 320, 512
 PATCHES = {"face": (0, 0, 320, 256), "hair": (0, 256, 192, 192), "eye": (192, 256, 96, 96), "neck": (192, 352, 64, 96),
            "clothes": (256, 352, 64, 96), "collar": (288, 256, 16, 96), "teeth_upper": (0, 448, 32, 64),
-           "teeth_lower": (32, 448, 32, 64), "tongue": (64, 448, 64, 64), "ear": (128, 448, 64, 64),
-           "skull": (192, 448, 32, 64)}
+           "teeth_lower": (32, 448, 32, 64), "tongue": (64, 448, 64, 64), "ear": (128, 448, 64, 64)}
 """Top row, left column, height and width of each patch, texels."""
 FACE_X, FACE_Y = 1.05, 1.36
 """Half extents of the template that the face's patch shows, head units."""
@@ -158,7 +157,7 @@ def _paint_eye(layers):
     u, v = _patch_grid("eye")
     across, down = 2 * u - 1, 2 * v - 1
     radius, angle = np.hypot(across, down), np.arctan2(down, np.abs(across))
-    white = np.array([0.86, 0.84, 0.81]) * (1 - 0.30 * step(0.45, 1.0, radius))[..., None]
+    white = np.array([0.74, 0.72, 0.69]) * (1 - 0.30 * step(0.45, 1.0, radius))[..., None]
     layers.paint("eye", None, np.ones_like(u), white)
     spokes = 1 + 0.22 * np.sin(23 * angle) * step(0.2, 0.4, radius) + 0.25 * step(0.30, 0.22, radius)
     rim = 1 - 0.65 * np.exp(-0.5 * ((radius - IRIS_RADIUS) / 0.04) ** 2)
@@ -192,9 +191,6 @@ def _paint_skin_parts(layers):
     layers.paint("ear", "skin", np.ones_like(u))
     layers.tint("ear", (0.98, 0.84, 0.82), 0.6 * np.ones_like(u))
     layers.tint("ear", (0.45, 0.34, 0.32), 0.75 * step(0.60, 0.15, v))
-    u, v = _patch_grid("skull")
-    layers.paint("skull", "skin", np.ones_like(u))
-    layers.tint("skull", (0.78, 0.73, 0.71), 0.6 * np.ones_like(u))
 
 
 def _paint_hair(layers):
@@ -202,9 +198,9 @@ def _paint_hair(layers):
     side = np.abs(u - 0.5)
     strands = 1 + 0.14 * np.sin(230 * side + 5 * np.sin(7 * v)) + 0.10 * np.sin(411 * side - 9 * v)
     strands *= 1 - 0.30 * step(0.72, 0.98, v)
-    ragged = 0.022 * np.sin(173 * side) + 0.018 * np.sin(397 * side + 1)
+    ragged = 0.014 * np.sin(173 * side) + 0.018 * np.sin(397 * side + 1)
     layers.paint("hair", "skin", np.ones_like(u), 0.86)
-    layers.paint("hair", "hair", step(1.0, 0.945, v + ragged), strands[..., None])
+    layers.paint("hair", "hair", step(1.0, 0.90, v + ragged), strands[..., None])
 
 
 @functools.lru_cache(maxsize=1)
