@@ -4,9 +4,9 @@ import io
 
 import numpy as np
 import pytest
-from toy_sampler import ToySampler, expected, face, speech
 
 from data_pipelines.schema import DataError
+from tests.generate.toy_sampler import ToySampler, expected, face, speech
 from thjax.generate import live
 from thjax.generate.session import Session
 

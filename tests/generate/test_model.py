@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-from toy_sampler import ToySampler, expected, face, speech
 
 from data_pipelines.schema import DataError
+from tests.generate.toy_sampler import ToySampler, expected, face, speech
 from thjax.core.data_spec import CropSpec
 from thjax.generate.model import Model
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from toy_sampler import ToySampler, expected, face, speech
 
 from data_pipelines.schema import DataError
+from tests.generate.toy_sampler import ToySampler, expected, face, speech
 from thjax.generate.session import Session, frames_of
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from skimage import transform
-from toy_sampler import face
 
 from data_pipelines.crops import STABLE_LANDMARKS, canonical_template
 from data_pipelines.schema import DataError
+from tests.generate.toy_sampler import face
 from thjax.core.data_spec import CropSpec
 from thjax.generate.still import prepare_still, read_landmarks
 

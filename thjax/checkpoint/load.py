@@ -2,17 +2,19 @@
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Mapping
+from typing import Any, Literal
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
 from thjax import systems
-from thjax.checkpoint import config_io, store
+from thjax.checkpoint import config_io, converted, store
 from thjax.core.config import RunConfig
 from thjax.core.errors import UserError
 from thjax.engine import NetState, System, TrainState, enter_stage, init_network, with_accumulation
+from thjax.pretrained import weights_file
 
 Which = Literal["best", "latest"] | int
 log = logging.getLogger(__name__)
@@ -47,7 +49,8 @@ def load_run(directory: str | Path, which: Which = "best", ema: bool = True) -> 
     """Loads a checkpoint of a run, after checking its files.
 
     Args:
-        directory: of the run, as given to `thjax train --out`.
+        directory: of the run, as given to `thjax train --out`; or converted weights, the file or its directory, which
+            have one state alone, so that `which` and `ema` change nothing.
         which: `best` on validation (the newest, where no stage of the run has a metric to be best in), `latest`, or
             a step.
         ema: put averaged parameters in place, where the stage keeps them.
@@ -56,6 +59,8 @@ def load_run(directory: str | Path, which: Which = "best", ema: bool = True) -> 
         UserError: no such run or checkpoint; it is broken; its config is of another version.
     """
     run = Path(directory)
+    if not store.checkpoints(run).is_dir() and (weights := weights_file.find(run)):
+        return _load_converted(weights)
     record = find(run, which)
     config = config_io.from_dict(record.config)
     system = systems.build(config)
@@ -65,6 +70,13 @@ def load_run(directory: str | Path, which: Which = "best", ema: bool = True) -> 
         nets |= {name: nets[name].replace(params=params) for name, params in state.ema.items()}
     return LoadedRun(config, system, nets, store.unpack(record.statistics), record.manifest_hash, record.step,
                      record.stage, record.pretrained)
+
+
+def _load_converted(weights: Path) -> LoadedRun:
+    """Converted weights in the form of a run that never trained here."""
+    system, nets, header = converted.load(weights)
+    origins = {name: {"kind": "weights", "path": str(weights), **header} for name in nets}
+    return LoadedRun(system.config, system, nets, system.statistics([]), "", 0, system.stages[-1].name, origins)
 
 
 def find(run: Path, which: Which) -> store.Record:

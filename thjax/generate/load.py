@@ -28,7 +28,15 @@ def load_model(directory: str | PathLike, which: str | int = "best", ema: bool =
     """
     run = load_run(directory, which, ema)
     sampler = run.system.sampler(run.nets, run.stats)
-    return Model(sampler, run.system.stages[-1].data.crop, provenance(run, ema)).warm_up()
+    return Model(sampler, run.system.stages[-1].data.crop, provenance(run, ema), template(run)).warm_up()
+
+
+def template(run: LoadedRun) -> np.ndarray | None:
+    """[5, 2] places of the stable landmarks, for converted weights that were trained on frames cut out elsewhere."""
+    for origin in run.pretrained.values():
+        if points := origin.get("sizes", {}).get("template"):
+            return np.asarray(points, np.float32)
+    return None
 
 
 def provenance(run: LoadedRun, ema: bool) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Third-party weights, brought by the user and converted once into safetensors. Nothing is fetched."""
