@@ -8,13 +8,18 @@ import numpy as np
 
 from data_pipelines.synthetic.expression import EXPRESSION_INDEX, EXPRESSION_NAMES
 from data_pipelines.synthetic.fields import both_sides, bump, step, vectors
+from data_pipelines.synthetic.shape import face_depth
 from data_pipelines.synthetic.template import (
     EYE_COLUMNS,
+    EYE_HALF_WIDTH,
+    EYE_X,
+    EYE_Y,
     INNER_WIDTH,
     MOUTH_HALF_WIDTH,
     MOUTH_Y,
     Template,
     lid,
+    lid_vertices,
     lip_line,
     lip_thickness,
 )
@@ -25,8 +30,10 @@ CORNER_FOLLOWS = 0.22
 """Part of the jaw's drop that the mouth's corners follow."""
 LOWER_LIP_PARTS, UPPER_LIP_PARTS = 0.080, 0.045
 """How far AU25 moves each lip."""
-LIP_OVERLAP = 0.020
-"""How far `press` moves each inner contour past the other: closes a jaw open by about 0.15."""
+LIP_OVERLAP = 0.024
+"""How far `press` moves each inner contour past the other: closes a jaw open by up to 0.15."""
+LIDS_CLOSE = 1.14
+"""How far AU45 closes the lids, as a part of the mean head's eye opening: enough for the largest eyes."""
 ROLLED_IN = 0.70
 """Part of the red of each lip that `press` hides."""
 
@@ -108,7 +115,7 @@ def _press(template, mouth):
     skin_follows = np.exp(-0.5 * (past / 0.075) ** 2) * step(1.35, 0.9, np.abs(x) / MOUTH_HALF_WIDTH)
     inwards = ROLLED_IN * np.minimum(np.abs(mouth.over), border) * skin_follows
     towards_line = np.where(template.lip != 0, template.lip, np.sign(mouth.over))
-    overlap = LIP_OVERLAP * mouth.centre * np.exp(-0.5 * (mouth.over / 0.08) ** 2) * np.where(mouth.corner, 0, 1)
+    overlap = LIP_OVERLAP * (1 - mouth.t**3) * np.exp(-0.5 * (mouth.over / 0.08) ** 2) * np.where(mouth.corner, 0, 1)
     inner = np.clip(1 - np.abs(mouth.over) / np.maximum(border, 1e-3), 0, 1) * mouth.on_lip
     bulge = 0.018 * np.exp(-0.5 * ((np.abs(mouth.over) - border - 0.05) / 0.04) ** 2) * bump(x, y, 0, MOUTH_Y, 0.22, 0.3)
     return vectors(x=0.03 * np.sign(x) * mouth.corners, y=-towards_line * (inwards + overlap),
@@ -131,16 +138,20 @@ def _brow_and_cheek_fields(x, y):
     }
 
 
-def _add_lids(basis, curves):
-    """AU45 closes the lids onto each other exactly, AU05 raises the upper, AU07 tightens both."""
+def _add_lids(basis, template):
+    """AU45 closes the lids of every identity, AU05 raises the upper, AU07 tightens both."""
+    curves = template.curves
     t = np.linspace(-1, 1, EYE_COLUMNS)
     gap = lid(t, True) - lid(t, False)
     inner = slice(1, -1)
+    bulge = 0.012 * (1 - t**2)  # over the eyeball
+    x = EYE_X + EYE_HALF_WIDTH * t
+    back = face_depth(x, EYE_Y + lid(t, False)) - face_depth(x, EYE_Y + lid(t, True))  # the lids meet in depth, too
     for side in ("left", "right"):
         upper, lower = curves[f"lid_upper_{side}"], curves[f"lid_lower_{side}"]
         blink, wide, tight = (basis[EXPRESSION_INDEX[name]] for name in ("AU45", "AU05", "AU07"))
-        blink[upper, 1], blink[upper, 2] = -0.93 * gap, 0.012 * (1 - t**2)
-        blink[lower, 1], blink[lower, 2] = 0.07 * gap[inner], 0.0
+        blink[upper, 1], blink[upper, 2] = -(LIDS_CLOSE - 0.07) * gap, back + bulge
+        blink[lower, 1], blink[lower, 2] = 0.07 * gap[inner], bulge[inner]
         blink[curves[f"lid_middle_{side}"], 1] = -0.066 * (1 - t**2)
         blink[curves[f"lid_middle_{side}"], 2] = 0.022 * (1 - t**2)
         blink[curves[f"crease_{side}"], 1] = -0.022 * (1 - t**2)
@@ -152,9 +163,11 @@ def _add_lids(basis, curves):
 def expression_basis(template: Template):
     """What each coefficient at 1 adds to the face's vertices, in the order of `EXPRESSION_NAMES`: `[20, V, 3]`."""
     x, y = template.flat.T
+    y = y.copy()
+    y[lid_vertices(template)] = EYE_Y  # the other units move both lids alike, so that they still meet
     fields = _mouth_fields(template, _Mouth(template)) | _brow_and_cheek_fields(x, y)
     basis = np.zeros((len(EXPRESSION_NAMES), len(x), 3))
     for name, field in fields.items():
         basis[EXPRESSION_INDEX[name]] = field
-    _add_lids(basis, template.curves)
+    _add_lids(basis, template)
     return basis

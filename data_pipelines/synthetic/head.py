@@ -112,8 +112,7 @@ def _membranes(curves):
 
 def _identity_of(template: Template, parts: list[Part], back: Skull, markers):
     """Identity basis of all vertices, head units: `[22, N, 3]`. What is in the mouth moves with the lips before it."""
-    x, y = template.flat[:, 0], shape.squeezed(template.flat[:, 1])
-    points, weights = [np.stack([x, y, shape.face_depth(x, y)], 1), back.vertices], [np.ones(len(x) + len(back.vertices))]
+    points, weights = [back.vertices], [np.ones(len(back.vertices))]
     for part in parts:
         at = part.vertices.copy()
         if part.patch in ("teeth_upper", "teeth_lower", "tongue"):
@@ -121,7 +120,8 @@ def _identity_of(template: Template, parts: list[Part], back: Skull, markers):
         points.append(at)
         weights.append(_follows_head(part))
     points.append(np.stack([markers[:, 0], markers[:, 1], shape.face_depth(*markers[:, :2].T)], 1))
-    return shape.identity_basis(np.concatenate(points)) * np.concatenate([*weights, np.ones(2)])[None, :, None]
+    behind = shape.identity_basis(np.concatenate(points)) * np.concatenate([*weights, np.ones(2)])[None, :, None]
+    return np.concatenate([shape.face_identity_basis(template), behind], 1)
 
 
 def _follows_head(part: Part):

@@ -13,6 +13,7 @@ from data_pipelines.synthetic.template import (
     FACE_CENTRE_Y,
     MOUTH_HALF_WIDTH,
     MOUTH_Y,
+    lid_vertices,
     lip_line,
 )
 
@@ -142,7 +143,7 @@ def identity_basis(points):
         "nose_forward": vectors(z=0.050 * bump(x, y, 0, -0.20, 0.10, 0.13)),
         "nose_length": vectors(y=-0.040 * bump(x, y, 0, -0.27, 0.17, 0.11)),
         "nose_bridge": vectors(z=0.028 * bump(x, y, 0, 0.05, 0.065, 0.13)),
-        "eye_size": vectors(y=0.20 * (y - EYE_Y) * eyes),
+        "eye_size": vectors(x=0.09 * (np.abs(x) - EYE_X) * sign * eyes),
         "eye_spacing": vectors(x=0.022 * sign * both_sides(x, y, EYE_X, 0.18, 0.20, 0.24)),
         "eye_tilt": vectors(y=0.10 * (np.abs(x) - EYE_X) * both_sides(x, y, EYE_X, EYE_Y, 0.22, 0.13)),
         "brow_height": vectors(y=0.030 * both_sides(x, y, EYE_X, 0.40, 0.26, 0.09)),
@@ -159,3 +160,24 @@ def identity_basis(points):
     for name in local:
         traits[name] = traits[name] * front[:, None]
     return np.stack([traits[name] for name in SHAPE_NAMES])
+
+
+EYE_HEIGHT_CHANGE = 0.042
+"""How much one unit of `eye_size` opens the eyes, as a part of the mean opening."""
+
+
+def face_identity_basis(template):
+    """`identity_basis` of the face's vertices: `[22, V, 3]`.
+
+    Both lids are moved alike, by what the eye's axis does, so that they still meet when they close; `eye_size` alone
+    opens the eyes wider.
+    """
+    at = np.stack([template.flat[:, 0], squeezed(template.flat[:, 1]), np.zeros(len(template.flat))], 1)
+    at[:, 2] = face_depth(at[:, 0], at[:, 1])
+    lids = lid_vertices(template)
+    over = np.zeros(len(at))
+    over[lids] = at[lids, 1] - EYE_Y
+    at[lids, 1] = EYE_Y
+    basis = identity_basis(at)
+    basis[SHAPE_NAMES.index("eye_size"), :, 1] += EYE_HEIGHT_CHANGE * over
+    return basis

@@ -236,6 +236,11 @@ def _mirror(layout, flat, lip, lip_row, triangles, curves):
     return whole, np.concatenate([triangles, partner[other]]), both
 
 
+def lid_vertices(template: Template):
+    """Indices of the vertices on the edges of the four lids."""
+    return np.concatenate([template.curves[f"lid_{lid}_{side}"] for lid in ("upper", "lower") for side in ("left", "right")])
+
+
 def _landmarks(curves, jaw_left_to_right):
     brow = [0, 2, 4, 6, 8]
     left_brow, right_brow = (curves[f"brow_upper_{side}"] for side in ("left", "right"))
