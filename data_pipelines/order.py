@@ -34,7 +34,7 @@ class ShuffledOrder(Sequence):
 
 
 @functools.lru_cache(maxsize=4)
-def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+def permutation(count: int, seed: int, epoch: int = 0) -> np.ndarray:
     """A random order of 0 to count - 1, for (seed, epoch)."""
     bits = _generator(seed, epoch, _ORDER).random_raw(count)
     return np.argsort(bits, kind="stable").astype(np.int32 if count < 2**31 else np.int64)
@@ -46,4 +46,6 @@ def uniform_draws(seed: int, position: int, count: int) -> np.ndarray:
 
 
 def _generator(seed: int, number: int, stream: int) -> np.random.Philox:
-    return np.random.Philox(key=[seed % 2**64, number], counter=[0, 0, 0, stream])
+    # As arrays: a list of a large and a small number would pass through float64.
+    key, counter = np.array([seed % 2**64, number], np.uint64), np.array([0, 0, 0, stream], np.uint64)
+    return np.random.Philox(key=key, counter=counter)

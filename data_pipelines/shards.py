@@ -72,11 +72,11 @@ def open_shard(path: Path) -> ArrayRecordReader:
     Raises:
         DataError: it is not there or no ArrayRecord file.
     """
-    try:
-        return ArrayRecordReader(str(path), _READER_OPTIONS, file_reader_buffer_size=_READER_BUFFER_BYTES)
-    except Exception as error:  # as above
-        raise DataError(f"{path} cannot be opened ({_first_line(error)}); "
-                        "delete it and rerun the command that wrote the corpus") from None
+    reader = ArrayRecordReader(str(path), _READER_OPTIONS, file_reader_buffer_size=_READER_BUFFER_BYTES)
+    if not reader.ok():
+        raise DataError(f"{path} cannot be opened as an ArrayRecord file; "
+                        "delete it and rerun the command that wrote the corpus")
+    return reader
 
 
 def count_records(path: Path) -> int:

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
+from data_pipelines.order import permutation
 from data_pipelines.schema import DataError
 
 
@@ -28,8 +27,9 @@ def by_speaker(speakers: Sequence[str], shares: Mapping[str, float], seed: int =
         raise DataError(f"a speaker is named twice among {len(speakers)}; give every speaker once")
     wanted = [split for split, share in shares.items() if share > 0]
     if len(speakers) < len(wanted):
-        raise DataError(f"{len(speakers)} speakers cannot fill the splits {', '.join(wanted)}; use at least {len(wanted)}")
-    shuffled = [sorted(speakers)[i] for i in np.random.default_rng(seed).permutation(len(speakers))]
+        raise DataError(f"{len(speakers)} speakers cannot fill the splits {', '.join(wanted)}; "
+                        f"use at least {len(wanted)}")
+    shuffled = [sorted(speakers)[i] for i in permutation(len(speakers), seed)]
     result, start = {}, 0
     for split, count in _counts(len(speakers), shares).items():
         result[split] = sorted(shuffled[start : start + count])

@@ -22,6 +22,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 
 from data_pipelines import files, records, schema, statistics
 from data_pipelines.manifest import DATASET_FILE, INDEX_FILE, LEDGER_FILE, Manifest
+from data_pipelines.order import permutation
 from data_pipelines.schema import DataError
 from data_pipelines.shards import count_records
 
@@ -96,8 +97,7 @@ class Writer:
             raise DataError(f"clip {twice!r} is in the plan twice; keys must be unique over all splits")
         shards = []
         for split, keys in clips.items():
-            order = np.random.default_rng([seed, zlib.crc32(split.encode())]).permutation(len(keys))
-            mixed = [sorted(keys)[i] for i in order]
+            mixed = [sorted(keys)[i] for i in permutation(len(keys), seed, zlib.crc32(split.encode()))]
             count = -(-len(mixed) // clips_per_shard)
             for index, part in enumerate(np.array_split(np.arange(len(mixed)), count) if count else []):
                 shards.append(Shard(split, index, count, tuple(mixed[i] for i in part)))

@@ -1,0 +1,348 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from data_pipelines import schema
+from data_pipelines.loader import Loader, clips
+from data_pipelines.schema import DataError
+from data_pipelines.shards import ShardReader
+from data_pipelines.writer import Writer
+from tests.data_pipelines.toy_corpus import toy_clip, write_toy_corpus
+from thjax.core.config import LoaderConfig
+from thjax.core.data_spec import CropSpec, DataSpec
+
+EVERYTHING = tuple(name for name in schema.BATCH_FIELDS if name not in ("example_id", "valid"))
+CONTEXT, PER_FRAME = schema.AUDIO_CONTEXT, schema.SAMPLES_PER_FRAME
+STORED = CropSpec("none", 16, 16)
+
+
+def numbered_clip(key, frames):
+    """A clip in which everything of frame t says t: grey level 2 t, every sample, the first pose value."""
+    time = np.arange(frames)
+    return toy_clip(key, frames, 16, 0) | {
+        "frames": np.broadcast_to((2 * time)[:, None, None, None], (frames, 16, 16, 3)).astype(np.uint8),
+        "audio": np.repeat(time + 1, PER_FRAME).astype(np.int16),
+        "pose": np.repeat(time[:, None], 6, 1).astype(np.float32),
+    }
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory):
+    """Clips of 60, 9 and 110 (75 + 35) frames; frame 0 of the second has no face."""
+    writer = Writer(tmp_path_factory.mktemp("numbered"), dataset="toy", size=16, coefficients=tuple("abcd"))
+    lengths = {"toy/s0/c0": 60, "toy/s1/c0": 9, "toy/s2/c0": 110}
+    shards = writer.plan({"train": list(lengths)}, clips_per_shard=2)
+
+    def make(key):
+        clip = numbered_clip(key, lengths[key])
+        return clip | {"face_ok": np.array([0] + [1] * 8, np.uint8)} if lengths[key] == 9 else clip
+
+    for shard in shards:
+        writer.write_shard(shard, make)
+    return writer.finish(shards).directory
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_toy_corpus(tmp_path_factory.mktemp("toy"), speakers=5, frames=(20, 9, 110, 40)).directory
+
+
+@pytest.fixture
+def spec():
+    return DataSpec(fields=EVERYTHING, window=8, batch=4, still="random", mirror=True,
+                    crop=CropSpec("canonical", 16, 12))
+
+
+def equal(a, b):
+    return set(a) == set(b) and all(np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)
+
+
+def rows_of(batches):
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def test_a_batch_has_the_shapes_and_types_of_the_schema(corpus, spec):
+    batch = Loader(corpus, spec).batch_at(0)
+    sizes = {"T": 8, "H": 16, "W": 12, "K": 4, "T * 640 + 6400": 8 * 640 + 6400}
+    assert set(batch) == set(schema.BATCH_FIELDS)
+    for name, field in schema.BATCH_FIELDS.items():
+        assert batch[name].dtype == field.dtype, name
+        assert batch[name].shape == (4, *(sizes.get(size, size) for size in field.shape)), name
+
+
+def test_a_batch_is_the_examples_at_its_positions(corpus, spec):
+    loader = Loader(corpus, spec, seed=5)
+    batch = loader.batch_at(9)
+    assert batch["example_id"].tolist() == [36, 37, 38, 39]
+    for row in range(4):
+        assert equal({name: value[row] for name, value in batch.items()}, loader.example_at(36 + row))
+
+
+def test_seeds_differ_and_repeat(corpus, spec):
+    assert equal(Loader(corpus, spec, seed=5).batch_at(3), Loader(corpus, spec, seed=5).batch_at(3))
+    assert not equal(Loader(corpus, spec, seed=5).batch_at(3), Loader(corpus, spec, seed=6).batch_at(3))
+
+
+@pytest.mark.parametrize("hosts", [2, 4])
+def test_hosts_share_the_batch_of_one_host(corpus, spec, hosts):
+    whole = Loader(corpus, spec, seed=1)
+    parts = [Loader(corpus, spec, seed=1, process_index=h, process_count=hosts) for h in range(hosts)]
+    assert {part.local_batch for part in parts} == {4 // hosts}
+    for step in (0, 7):
+        assert equal(rows_of([part.batch_at(step) for part in parts]), whole.batch_at(step))
+
+
+def test_the_stream_starts_anywhere_without_replay(corpus, spec, monkeypatch):
+    loader = Loader(corpus, spec, seed=1, config=LoaderConfig(prefetch=0))
+    reads = []
+    read = ShardReader.read
+    monkeypatch.setattr(ShardReader, "read", lambda self, *place: reads.append(place) or read(self, *place))
+    with loader.iterate(123_456) as batches:
+        got = [next(batches) for _ in range(2)]
+    assert len(reads) == 2 * 4
+    assert all(equal(batch, loader.batch_at(123_456 + i)) for i, batch in enumerate(got))
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 5])
+def test_prefetching_changes_no_byte(corpus, spec, prefetch):
+    loader = Loader(corpus, spec, seed=1, config=LoaderConfig(prefetch=prefetch))
+    with loader.iterate(2) as batches:
+        assert all(equal(next(batches), loader.batch_at(2 + i)) for i in range(5))
+    assert next(batches, None) is None
+
+
+@pytest.mark.multi_process
+@pytest.mark.parametrize("workers", [1, 2])
+def test_worker_processes_change_no_byte(corpus, spec, workers):
+    loader = Loader(corpus, spec, seed=1, config=LoaderConfig(workers=workers))
+    with loader.iterate(3) as batches:
+        assert all(equal(next(batches), loader.batch_at(3 + i)) for i in range(4))
+
+
+def test_an_epoch_shows_every_record_once(corpus, spec):
+    loader = Loader(corpus, dataclasses.replace(spec, batch=2), seed=2)
+    assert loader.examples == 9 + 2 and loader.batches_per_epoch == 5.5  # 9 clips, two of them of two records
+    keys = loader.describe(range(22))
+    assert sorted(keys[:11]) == sorted(keys[11:]) and keys[:11] != keys[11:]
+    assert {key: keys.count(key) for key in keys}["toy/s00/c02"] == 4
+
+
+def test_describe_names_the_clips_of_a_batch(corpus, spec):
+    loader = Loader(corpus, spec, seed=2)
+    batch = loader.batch_at(6)
+    speakers = [loader.manifest.speakers[index] for index in batch["speaker"]]
+    assert [key.rsplit("/", 1)[0] for key in loader.describe(batch["example_id"])] == speakers
+
+
+def test_everything_in_a_window_is_of_the_same_moment(numbered):
+    spec = DataSpec(fields=("frames", "audio", "pose"), window=5, batch=1, crop=STORED)
+    loader = Loader(numbered, spec)
+    for position in range(40):
+        example = loader.example_at(position)
+        count = int(example["valid"].sum())
+        time = example["pose"][:count, 0]
+        # Recorded grey is twice the time; JPEG may move it by one.
+        np.testing.assert_allclose(example["frames"][:count].mean((1, 2, 3)), 2 * time, atol=1)
+        middles = example["audio"][CONTEXT + PER_FRAME // 2 :: PER_FRAME][:count]
+        np.testing.assert_array_equal(middles, time + 1)
+        assert (np.diff(time) == 1).all()
+
+
+def test_windows_start_everywhere(numbered):
+    spec = DataSpec(fields=("pose", "speaker"), window=58, batch=1)
+    loader = Loader(numbered, spec)
+    examples = [loader.example_at(position) for position in range(300)]
+    starts = [int(e["pose"][0, 0]) for e in examples if e["speaker"] == 0]
+    # 60 frames hold three windows of 58.
+    assert set(starts) == {0, 1, 2} and min(np.bincount(starts)) > 12
+
+
+def test_a_stride_skips_frames_and_hears_all_of_the_time(numbered):
+    spec = DataSpec(fields=("pose", "audio", "speaker"), window=6, stride=4, batch=1)
+    loader = Loader(numbered, spec)
+    for example in map(loader.example_at, range(12)):
+        count = int(example["valid"].sum())
+        time = example["pose"][:, 0]
+        assert (np.diff(time[:count]) == 4).all()
+        assert len(example["audio"]) == 6 * 4 * PER_FRAME + 2 * CONTEXT
+        assert example["audio"][CONTEXT] == time[0] + 1
+
+
+def test_short_records_are_masked_and_never_dropped(numbered):
+    spec = DataSpec(fields=("frames", "audio", "pose", "speaker"), window=12, batch=1, crop=STORED)
+    loader = Loader(numbered, spec)
+    example = next(e for e in map(loader.example_at, range(8)) if e["speaker"] == 1)
+    # 9 frames, the first without a face.
+    assert example["valid"].tolist() == [0] + [1] * 8 + [0] * 3
+    assert not example["frames"][9:].any() and not example["pose"][9:].any()
+    assert not example["audio"][CONTEXT + 9 * PER_FRAME :].any() and example["audio"][CONTEXT + 9 * PER_FRAME - 1] == 9
+
+
+def test_a_window_of_zero_is_the_whole_record(numbered):
+    loader = Loader(numbered, DataSpec(fields=("pose",), window=0, batch=4))
+    assert loader.length == 75
+    assert sorted(loader.batch_at(0)["valid"].sum(1)) == [8, 35, 60, 75]
+
+
+def test_the_still_is_the_first_frame_with_a_face_or_any_of_them(numbered):
+    spec = DataSpec(fields=("still", "speaker"), window=3, batch=1, crop=STORED)
+    first = [Loader(numbered, spec).example_at(position) for position in range(12)]
+    levels = {(int(e["speaker"]), round(float(e["still"].mean()) / 2)) for e in first}
+    # The second record of speaker 2 starts at frame 75 of its clip.
+    assert levels == {(0, 0), (1, 1), (2, 0), (2, 75)}
+    loader = Loader(numbered, dataclasses.replace(spec, still="random"))
+    drawn = [loader.example_at(position) for position in range(120)]
+    short = {round(float(e["still"].mean()) / 2) for e in drawn if e["speaker"] == 1}
+    assert short == set(range(1, 9))
+
+
+def test_half_of_the_examples_are_mirrored_labels_included(corpus, spec):
+    plain = Loader(corpus, dataclasses.replace(spec, mirror=False))
+    mirrored = Loader(corpus, spec)
+    turned = 0
+    for position in range(60):
+        a, b = plain.example_at(position), mirrored.example_at(position)
+        if equal(a, b):
+            continue
+        turned += 1
+        np.testing.assert_array_equal(b["frames"], a["frames"][:, :, ::-1])
+        np.testing.assert_array_equal(b["still"], a["still"][:, ::-1])
+        np.testing.assert_array_equal(b["pose"], a["pose"] * [-1, 1, 1, 1, -1, -1])
+        # Names end in _left and _right, and yaw is odd: see the toy corpus.
+        np.testing.assert_array_equal(b["coefficients"], a["coefficients"][:, [0, 1, 3, 2]] * [1, -1, 1, 1])
+        np.testing.assert_allclose(b["landmarks"][:, 48, 0], 12 - a["landmarks"][:, 54, 0], atol=1e-5)
+        np.testing.assert_array_equal(b["audio"], a["audio"])
+    assert 18 <= turned <= 42
+
+
+def test_choices_do_not_depend_on_the_other_fields(corpus, spec):
+    all_fields, few = Loader(corpus, spec), Loader(corpus, dataclasses.replace(spec, fields=("pose",)))
+    for position in range(10):
+        np.testing.assert_array_equal(few.example_at(position)["pose"], all_fields.example_at(position)["pose"])
+
+
+def test_a_frame_without_a_face_takes_the_crop_of_its_neighbour(tmp_path):
+    writer = Writer(tmp_path, dataset="toy", size=32, coefficients=tuple("abcd"))
+    shard = writer.plan({"train": ["toy/s0/c0"]})[0]
+    clip = toy_clip("toy/s0/c0", 6, 32, 0) | {"face_ok": np.array([1, 0, 1, 1, 0, 0], np.uint8)}
+    clip["landmarks"][[1, 4, 5]] = np.nan
+    clip["frames"][:] = clip["frames"][0]
+    writer.write_shard(shard, lambda key: clip)
+    spec = DataSpec(fields=("frames",), window=6, batch=1, crop=CropSpec("canonical", 16, 12))
+    example = Loader(writer.finish([shard]).directory, spec).example_at(0)
+    assert example["valid"].tolist() == [1, 0, 1, 1, 0, 0]
+    np.testing.assert_array_equal(example["frames"][1], example["frames"][0])
+    np.testing.assert_array_equal(example["frames"][5], example["frames"][3])
+
+
+def test_labels_that_are_not_finite_pass_through(tmp_path):
+    """The step's guard must see them."""
+    writer = Writer(tmp_path, dataset="toy", size=16, coefficients=tuple("abcd"))
+    shard = writer.plan({"train": ["toy/s0/c0"]})[0]
+    clip = toy_clip("toy/s0/c0", 6, 16, 0)
+    clip["au"][3, 2] = np.nan
+    writer.write_shard(shard, lambda key: clip)
+    batch = Loader(writer.finish([shard]).directory, DataSpec(fields=("au",), window=6, batch=2)).batch_at(0)
+    assert np.isnan(batch["au"][:, 3, 2]).all() and np.isnan(batch["au"]).sum() == 2
+
+
+def test_example_ids_wrap(corpus, spec):
+    example = Loader(corpus, spec).example_at(2**32 + 5)
+    assert example["example_id"] == 5 and example["example_id"].dtype == np.uint32
+
+
+@pytest.mark.parametrize("change,options,message", [
+    ({"batch": 6}, {"process_count": 4}, "batch 6 does not divide over 4 hosts; use a multiple of 4"),
+    ({}, {"process_index": 2, "process_count": 2}, "process index 2 must be 0 to 1"),
+    ({"fields": ("smile",)}, {}, "unknown batch field 'smile'; known: .*landmarks"),
+    ({"split": "dev"}, {}, "has no split 'dev'; it has: train, validation, test"),
+    ({"crop": CropSpec("none", 8, 8)}, {}, "takes frames as stored, 32 x 32"),
+])
+def test_wrong_use_is_named(corpus, spec, change, options, message):
+    with pytest.raises(DataError, match=message):
+        Loader(corpus, dataclasses.replace(spec, **change), **options).batch_at(0)
+
+
+def test_what_a_corpus_lacks_is_named(tmp_path, spec):
+    writer = Writer(tmp_path, dataset="toy", size=16)
+    shard = writer.plan({"train": ["toy/s0/c0"]})[0]
+    kept = ("key", "speaker", "frames", "audio")
+    writer.write_shard(shard, lambda key: {name: toy_clip(key, 6, 16, 0)[name] for name in kept})
+    directory = writer.finish([shard]).directory
+    with pytest.raises(DataError, match="has no field 'landmarks'; it has: audio, .*still"):
+        Loader(directory, spec)
+    pixels = dataclasses.replace(spec, fields=("frames", "still"))
+    with pytest.raises(DataError, match="'canonical' needs landmarks and .* has none; label the corpus, or set"):
+        Loader(directory, pixels)
+    assert Loader(directory, dataclasses.replace(pixels, crop=STORED)).batch_at(0)["frames"].shape == (4, 8, 16, 16, 3)
+
+
+def test_coefficients_mirror_only_where_the_corpus_says_how(numbered, spec):
+    with pytest.raises(DataError, match="does not say how its coefficients mirror; set mirror to False"):
+        Loader(numbered, dataclasses.replace(spec, fields=("coefficients",)))
+    batch = Loader(numbered, dataclasses.replace(spec, fields=("coefficients",), mirror=False)).batch_at(0)
+    assert batch["coefficients"].shape == (4, 8, 4)
+
+
+def damage(directory, middle=0.5):
+    shard = sorted(directory.glob("*train*.array_record"))[0]
+    data = bytearray(shard.read_bytes())
+    data[int(middle * len(data))] ^= 255
+    shard.write_bytes(data)
+    return shard.name
+
+
+def test_a_small_corpus_is_hashed_at_the_start(corpus, spec, tmp_path):
+    directory = shutil.copytree(corpus, tmp_path / "copy")
+    name = damage(directory)
+    with pytest.raises(DataError, match=f"{name} has sha256 .*; rerun"):
+        Loader(directory, spec)
+
+
+@pytest.mark.multi_process
+@pytest.mark.parametrize("workers", [0, 1])
+def test_damage_found_while_reading_reaches_the_loop(corpus, spec, tmp_path, monkeypatch, workers):
+    monkeypatch.setattr("data_pipelines.loader.HASHED_AT_START", 0)
+    directory = shutil.copytree(corpus, tmp_path / "copy")
+    name = damage(directory)
+    loader = Loader(directory, spec, config=LoaderConfig(workers=workers))
+    with loader.iterate() as batches, pytest.raises(DataError, match=f"{name}: record .* cannot be read"):
+        for _ in range(8):
+            next(batches)
+
+
+def test_whole_clips_come_in_order_with_their_sound(numbered):
+    spec = DataSpec(fields=("frames", "still", "audio", "pose"), window=5, mirror=True, crop=STORED)
+    whole = clips(numbered, "train", spec, optional=("landmarks", "smile"))
+    assert whole.keys == ["toy/s0/c0", "toy/s1/c0", "toy/s2/c0"] and whole.speakers == ["toy/s0", "toy/s1", "toy/s2"]
+    assert whole.length == 110 and len(whole) == 3
+    example = whole[2]
+    np.testing.assert_array_equal(example["pose"][:, 0], np.arange(110))
+    np.testing.assert_allclose(example["frames"].mean((1, 2, 3)), 2 * np.arange(110), atol=1)
+    np.testing.assert_array_equal(example["audio"][CONTEXT:-CONTEXT], np.repeat(np.arange(110) + 1, PER_FRAME))
+    assert example["landmarks"].shape == (110, 68, 2) and example["example_id"] == 2
+    assert whole[1]["valid"].sum() == 8 and not whole[1]["frames"][9:].any()
+    assert equal({name: value[0] for name, value in whole.batch([2, 0]).items()}, example)
+
+
+def test_whole_clips_keep_the_stride_over_segments(numbered):
+    whole = clips(numbered, "train", DataSpec(fields=("pose",), stride=4))
+    assert whole.length == 28
+    np.testing.assert_array_equal(whole[2]["pose"][:, 0], np.arange(0, 110, 4))
+
+
+def test_a_limit_spreads_over_the_clips(corpus, spec):
+    assert len(clips(corpus, "train", spec)) == 9
+    assert clips(corpus, "train", spec, 3).speakers == ["toy/s00", "toy/s01", "toy/s02"]
+    assert len(clips(corpus, "train", spec, 100)) == 9
+    with pytest.raises(IndexError):
+        clips(corpus, "train", spec, 3)[3]
+
+
+def test_the_manifest_counts_clips_as_the_loader_sees_them(numbered):
+    content = json.loads((numbered / "dataset.json").read_text())
+    assert content["splits"]["train"]["frames_masked"] == 1
+    assert content["splits"]["train"]["records"] == Loader(numbered, DataSpec(fields=("pose",))).examples

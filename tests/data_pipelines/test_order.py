@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from data_pipelines.order import ShuffledOrder, permutation, uniform_draws
+
+PINNED_ORDER = [7, 3, 5, 6, 4, 0, 2, 1]
+PINNED_DRAWS = [0.646420652986388, 0.5637030865523015]
+
+
+def test_every_epoch_holds_every_item_once_in_another_order():
+    items = np.arange(100, 137)
+    order = ShuffledOrder(items, seed=7)
+    epochs = [[order[37 * e + i] for i in range(37)] for e in range(3)]
+    assert all(sorted(epoch) == items.tolist() for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2] and epochs[0] != items.tolist()
+    assert [ShuffledOrder(items, seed=7)[i] for i in range(37)] == epochs[0]
+    assert [ShuffledOrder(items, seed=8)[i] for i in range(37)] != epochs[0]
+
+
+def test_the_order_is_pinned():
+    """Resumed runs rely on it: it may not change with a library."""
+    assert permutation(8, 3, 1).tolist() == PINNED_ORDER
+    np.testing.assert_array_equal(uniform_draws(3, 10**12, 2), PINNED_DRAWS)
+
+
+def test_places_are_uniform():
+    places = np.stack([permutation(5, seed, 0) for seed in range(4000)])
+    counts = np.stack([np.bincount(column, minlength=5) for column in places.T])
+    # 800 expected, standard deviation 25.
+    assert np.abs(counts - 800).max() < 110
+
+
+def test_draws_are_uniform_and_independent_of_their_neighbours():
+    draws = np.stack([uniform_draws(0, position, 3) for position in range(4000)])
+    assert draws.min() >= 0 and draws.max() < 1
+    np.testing.assert_allclose(draws.mean(0), 0.5, atol=0.02)
+    np.testing.assert_allclose(draws.std(0), 12**-0.5, atol=0.01)
+    assert abs(np.corrcoef(draws[:-1, 0], draws[1:, 0])[0, 1]) < 0.06
+
+
+@pytest.mark.parametrize("seed", [-1, 0, 2**64 - 1])
+def test_any_whole_number_is_a_seed(seed):
+    assert sorted(permutation(9, seed, 0)) == list(range(9))
+    assert permutation(99, seed, 0).tolist() != permutation(99, seed - 2, 0).tolist()
