@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from thjax.engine import Metrics, TrainState
+from thjax.engine.guard import all_finite
 
 MIXED = "batch statistics mix clips"
 
@@ -50,6 +51,11 @@ def blame(loader, stage_step: int, metrics: Metrics) -> str:
 def _bad_fields(batch: Mapping[str, np.ndarray], row: int) -> list[str]:
     return [name for name, field in batch.items()
             if np.issubdtype(field.dtype, np.inexact) and not np.isfinite(field[row]).all()]
+
+
+def poisoned(state: TrainState) -> list[str]:
+    """Networks of a state that hold a value that is not finite: such a state must not be saved."""
+    return sorted(name for name, net in state.nets.items() if not bool(all_finite(net)))
 
 
 def state_before(state: TrainState, halt: Halted) -> TrainState:

@@ -26,7 +26,8 @@ from thjax.train.validation import Validation, write_pictures
 from thjax.train.writers import Logs, NoLogs
 
 log = logging.getLogger(__name__)
-GUARD = ("kept", "halted")
+UNLOGGED = ("kept", "halted")
+COUNTERS = ("bad_steps", "spikes", "gradient_norm")
 HALTED = 1
 
 
@@ -125,7 +126,9 @@ class Loop:
         self._origins = kept | origins
         previous = run.stages[index - 1] if index else None
         enter = functools.partial(enter_stage, run.system.networks, stage, previous=previous)
-        return jax.jit(lambda state, key, donors: enter(state, key, donors))(state, run.key, donors)
+        # Drawing initial weights is a large program that runs once: on CPU, optimising it costs five times its worth.
+        options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+        return jax.jit(lambda state, key, donors: enter(state, key, donors), compiler_options=options)(state, run.key, donors)
 
     # One stage -----------------------------------------------------------------------------------------------------
 
@@ -212,11 +215,12 @@ class Loop:
         scalars = {name: value.item() for name, value in jax.device_get(metrics.scalars).items()}
         if not scalars["kept"]:
             self._not_kept(step, stage_step, metrics, scalars)
-        self._last_seen |= {name: value for name, value in scalars.items() if math.isfinite(value) and name not in GUARD}
+        self._last_seen |= {name: value for name, value in scalars.items() if math.isfinite(value) and name not in UNLOGGED}
         if step % self._config.log_every == 0:
             measured = self._speed.measure(self._waited())
             self._logs.write("train", step, stage, self._last_seen, **measured)
-            self._speed.show(stage_step, self._last_seen, measured)
+            losses = {name: value for name, value in self._last_seen.items() if name not in COUNTERS}
+            self._speed.show(stage_step, losses, measured)
 
     def _not_kept(self, step: int, stage_step: int, metrics: Metrics, scalars) -> None:
         """A step was thrown away: stop the run, or say so and go on."""
@@ -233,12 +237,20 @@ class Loop:
     def _stop_for_guard(self, halt, stage, state, book, stage_step) -> None:
         """Saves the state from before the bad step and ends the run."""
         before = guard_report.state_before(state, halt)
-        self._save(stage, before, dataclasses.replace(book, ended=False), halt.step - 1, stage_step - 1)
         self._saver.wait()
-        way_out = (f"raise --guard.max_spikes ({self._run.config.guard.max_spikes} in a row were reached)" if halt.spike
-                   else "mend or remove the clips, or skip such steps with --guard.on_bad skip")
-        raise RunStopped(f"{halt}\nThe state before it is intact, saved as step {halt.step - 1} in {self._run.out}. "
-                         f"To go on, {way_out}, and add --accept_changes:\n  {self._command}", HALTED) from None
+        if bad := guard_report.poisoned(before):
+            have = store.steps(self._run.out)
+            rest = (f"Before it, networks {bad} already held values that are not finite; that state is not saved. The newest "
+                    f"checkpoint is {f'of step {have[-1]}' if have else 'none'}; go on from there with")
+        else:
+            self._save(stage, before, dataclasses.replace(book, ended=False), halt.step - 1, stage_step - 1)
+            self._saver.wait()
+            limit = self._run.config.guard.max_spikes
+            way_out = (f"raise --guard.max_spikes ({limit} in a row were reached)" if halt.spike
+                       else "mend or remove the clips, or skip such steps with --guard.on_bad skip")
+            rest = (f"The state before it is intact, saved as step {halt.step - 1} in {self._run.out}. To go on, {way_out}, "
+                    "and add --accept_changes:")
+        raise RunStopped(f"{halt}\n{rest}\n  {self._command}", HALTED) from None
 
     def _save(self, stage, state, book: Bookkeeping, step: int, stage_step: int) -> None:
         """Starts to save a checkpoint, unless this very one is on the disk."""
