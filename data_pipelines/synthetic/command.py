@@ -9,9 +9,9 @@ import time
 from rich import progress
 from rich.console import Console
 
-from data_pipelines.synthetic.corpus import Corpus
-
-USUAL = Corpus()
+from data_pipelines.synthetic.grammar import KINDS
+from data_pipelines.synthetic.presets import PRESETS
+from data_pipelines.synthetic.settings import SIZES, Corpus
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,16 +23,16 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder of the corpus")
-    add("--speakers", type=int, default=USUAL.speakers, help="people of all splits together (default: %(default)s)")
-    add("--clips", type=int, default=USUAL.clips, help="clips of each speaker (default: %(default)s)")
-    add("--size", type=int, default=USUAL.size, metavar="PIXELS",
-        help="side of the square frame, 48 to 256 (default: %(default)s)")
-    add("--motion", default=USUAL.motion, choices=("still", "natural", "strong"),
+    add("--speakers", type=int, default=Corpus.speakers, help="people of all splits together (default: %(default)s)")
+    add("--clips", type=int, default=Corpus.clips, help="clips of each speaker (default: %(default)s)")
+    add("--size", type=int, default=Corpus.size, metavar="PIXELS",
+        help=f"side of the square frame, {SIZES[0]} to {SIZES[1]} (default: %(default)s)")
+    add("--motion", default=Corpus.motion, choices=PRESETS,
         help="how heads move; still is GRID's seated speaker (default: %(default)s)")
-    add("--sentences", default=USUAL.sentences, choices=("grid", "free", "mixed"),
+    add("--sentences", default=Corpus.sentences, choices=KINDS,
         help="GRID's commands in clips of 3 s, free sentences in clips as long as they need (3 s and more), or half of "
         "each (default: %(default)s)")
-    add("--seed", type=int, default=USUAL.seed, help="of faces, voices, words and motion (default: %(default)s)")
+    add("--seed", type=int, default=Corpus.seed, help="of faces, voices, words and motion (default: %(default)s)")
     add("--validation_speakers", type=int, metavar="N", help="speakers held out for validation (default: one in six)")
     add("--test_speakers", type=int, metavar="N", help="speakers held out for the test (default: one in six)")
     add("--workers", type=int, default=usable_cores(), metavar="N",
@@ -47,11 +47,11 @@ def usable_cores() -> int:
 
 def run(argv: list[str]) -> int:
     """Writes the corpus; returns 0."""
-    from data_pipelines.synthetic import workshop
-
     settings = vars(parser().parse_args(argv))
     out, workers = settings.pop("out"), settings.pop("workers")
     corpus = Corpus(**settings)
+    from data_pipelines.synthetic import workshop  # heavy, so only after the arguments are known to be good
+
     started, console = time.monotonic(), Console(stderr=True)
     columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
                progress.TextColumn("clips"), progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
@@ -60,10 +60,11 @@ def run(argv: list[str]) -> int:
         manifest = workshop.write(corpus, out, workers, rebuild_command(settings),
                                   report=lambda done, clips: bar.update(task, completed=done))
         bar.update(task, completed=len(corpus.places))
-    counts = {name: part["clips"] for name, part in manifest.content["splits"].items()}
-    frames = sum(part["frames"] for part in manifest.content["splits"].values())
-    print(f"{out}: {sum(counts.values())} clips ({', '.join(f'{n} {name}' for name, n in counts.items())}), {frames} "
-          f"frames, {manifest.bytes / 1e6:.0f} MB, in {time.monotonic() - started:.0f} s")
+    splits = {name: manifest.content["splits"][name] for name in corpus.keys()}
+    shares = ", ".join(f"{split['clips']} {name}" for name, split in splits.items())
+    frames = sum(split["frames"] for split in splits.values())
+    print(f"{out}: {len(corpus.places)} clips ({shares}), {frames} frames, {manifest.bytes / 1e6:.0f} MB, "
+          f"in {time.monotonic() - started:.0f} s")
     return 0
 
 

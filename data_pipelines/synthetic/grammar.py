@@ -2,11 +2,12 @@
 
 import dataclasses
 import zlib
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 Sentences = Literal["grid", "free", "mixed"]
+KINDS: tuple[str, ...] = get_args(Sentences)
 SPLIT_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
 """Share of all possible sentences that each split may speak; no sentence belongs to two splits."""
 
@@ -124,8 +125,8 @@ def draw_sentence(kind: Sentences, split: str, rng: np.random.Generator) -> Sent
     Raises:
         ValueError: unknown kind or split.
     """
-    if kind not in ("grid", "free", "mixed"):
-        raise ValueError(f"sentences {kind!r} is unknown; use grid, free or mixed")
+    if kind not in KINDS:
+        raise ValueError(f"sentences {kind!r} is unknown; use {', '.join(KINDS)}")
     if split not in SPLIT_SHARES:
         raise ValueError(f"split {split!r} is unknown; use {', '.join(SPLIT_SHARES)}")
     draw = free_sentence if kind == "free" or (kind == "mixed" and rng.random() < 0.5) else grid_sentence

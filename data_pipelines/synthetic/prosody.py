@@ -73,7 +73,8 @@ def _windows(audio: np.ndarray) -> np.ndarray:
 
 
 def _standardise(curve: np.ndarray) -> np.ndarray:
-    return (curve - curve.mean()) / max(curve.std(), 1e-6)
+    spread = curve.std()
+    return (curve - curve.mean()) / spread if spread > 1e-6 else np.zeros(len(curve))
 
 
 def _log_f0(f0: np.ndarray, speaking: np.ndarray) -> np.ndarray:

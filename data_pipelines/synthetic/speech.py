@@ -32,6 +32,8 @@ MIN_CLOSURE_SECONDS = 0.02
 """A shorter silence before a stop is no closure of its own; then its voice sounds through closed lips ("Bob")."""
 STRESS_MARKS = "',%="
 RATE_STEP = 50
+FASTEST = 260
+"""Words per minute that no speaker exceeds in a hurry."""
 FIT_ATTEMPTS = 6
 HURRY = 1.04
 """A sentence that does not fit is repeated this much faster than the arithmetic asks."""
@@ -117,7 +119,9 @@ def record(espeak: Espeak, sentence: Sentence, voice: Voice, rng: np.random.Gene
         take = _take(espeak, sentence, voice, rate)
         if frames is None or take.seconds <= room:
             return _place(take, sentence, rng, frames)
-        rate *= HURRY * take.seconds / room
+        if voice.rate * rate >= FASTEST:
+            break
+        rate = min(rate * HURRY * take.seconds / room, FASTEST / voice.rate)
     raise SpeechError(f"{sentence.text!r} takes {take.seconds:.2f} s even in a hurry; give the clip more than "
                       f"{frames} frames, or frames=None")
 
@@ -163,7 +167,7 @@ def _sounds(spoken: Spoken, rate: float) -> list[Phoneme]:
     for index, (name, _) in enumerate(spoken.phonemes):
         start, end = starts[index] / rate, starts[index + 1] / rate
         if not pauses[index]:
-            silent = releases[index] - starts[index] >= MIN_CLOSURE_SECONDS * rate
+            silent = is_stop(names[index]) and releases[index] - starts[index] >= MIN_CLOSURE_SECONDS * rate
             sounds.append(Phoneme(names[index], start, end, stressed=name.startswith("'"),
                                   release=releases[index] / rate if silent else None))
         elif sounds and sounds[-1].name == PAUSE:
@@ -178,7 +182,7 @@ def _starts(spoken: Spoken, names: list[str], pauses: list[bool], rate: float) -
     events = [sample for _, sample in spoken.phonemes] + [len(spoken.audio)]
     starts = list(events)
     for index, name in enumerate(names):
-        if name.rstrip("#[") in STOPS:
+        if is_stop(name):
             earliest = events[index - 1] if index else 0
             if index == 0 or pauses[index - 1]:
                 earliest = max(earliest, events[index] - round(MAX_CLOSURE_SECONDS * rate))
@@ -188,6 +192,11 @@ def _starts(spoken: Spoken, names: list[str], pauses: list[bool], rate: float) -
         if name in LIQUIDS and soundless and index and not pauses[index - 1]:
             starts[index] = starts[index - 1] + round((1 - FOLDED_SHARE) * (starts[index + 1] - starts[index - 1]))
     return starts
+
+
+def is_stop(name: str) -> bool:
+    """Whether a phoneme is made by a closure and its release; "t#" and "t[" are kinds of t."""
+    return name.rstrip("#[") in STOPS
 
 
 def _closure_start(audio: np.ndarray, earliest: int, release: int) -> int:

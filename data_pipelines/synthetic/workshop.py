@@ -18,9 +18,9 @@ from pathlib import Path
 
 from data_pipelines.manifest import Manifest
 from data_pipelines.synthetic import corpus as corpus_module
-from data_pipelines.synthetic.corpus import DATASET, Corpus
 from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.render import COEFFICIENT_NAMES
+from data_pipelines.synthetic.settings import DATASET, Corpus
 from data_pipelines.writer import Shard, Writer
 from thjax.core.errors import RunStopped, UserError
 from thjax.face3d import lighting
