@@ -60,7 +60,7 @@ def run(argv: list[str]) -> int:
         manifest = workshop.write(corpus, out, workers, rebuild_command(settings),
                                   report=lambda done, clips: bar.update(task, completed=done))
         bar.update(task, completed=len(corpus.places))
-    splits = {name: manifest.content["splits"][name] for name in corpus.keys()}
+    splits = {name: manifest.content["splits"][name] for name in corpus.clip_keys()}
     shares = ", ".join(f"{split['clips']} {name}" for name, split in splits.items())
     frames = sum(split["frames"] for split in splits.values())
     print(f"{out}: {len(corpus.places)} clips ({shares}), {frames} frames, {manifest.bytes / 1e6:.0f} MB, "

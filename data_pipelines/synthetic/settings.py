@@ -70,7 +70,7 @@ class Corpus:
                 for speaker in range(count) for clip in range(self.clips)
                 for place in (Place(split, speaker, clip),)}
 
-    def keys(self) -> dict[str, list[str]]:
+    def clip_keys(self) -> dict[str, list[str]]:
         """Keys of the clips of every split that has speakers."""
         places = self.places.values()
         return {split: [place.key for place in places if place.split == split]

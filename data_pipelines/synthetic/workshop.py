@@ -48,7 +48,7 @@ def make_writer(corpus: Corpus, directory: Path, espeak_version: str, rebuild: s
 def plan(corpus: Corpus, writer: Writer) -> list[Shard]:
     """Shards of the corpus: small enough to share out, few enough to open. Depends on the settings alone."""
     wanted = len(corpus.places) // SHARDS_AIMED_AT
-    return writer.plan(corpus.keys(), corpus.seed, min(max(wanted, MIN_CLIPS_PER_SHARD), MAX_CLIPS_PER_SHARD))
+    return writer.plan(corpus.clip_keys(), corpus.seed, min(max(wanted, MIN_CLIPS_PER_SHARD), MAX_CLIPS_PER_SHARD))
 
 
 def write(corpus: Corpus, directory: Path, workers: int, rebuild: str = "",

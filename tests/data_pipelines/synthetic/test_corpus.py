@@ -120,7 +120,7 @@ def test_clips_do_not_depend_on_how_many_there_are():
 def test_splits_are_disjoint_in_speakers_and_sentences():
     corpus = Corpus(speakers=24, clips=20)
     assert corpus.split_sizes == {"train": 16, "validation": 4, "test": 4}
-    keys = corpus.keys()
+    keys = corpus.clip_keys()
     speakers = {split: {key.rsplit("/", 1)[0] for key in names} for split, names in keys.items()}
     assert [len(names) for names in keys.values()] == [320, 80, 80]
     assert not speakers["train"] & speakers["test"] and not speakers["train"] & speakers["validation"]
