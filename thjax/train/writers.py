@@ -34,7 +34,9 @@ class Logs:
             _filter_lines(path, keep)
         filter_events(run / TENSORBOARD, lambda entry_step, tag: keep(entry_step, tag.partition("/")[0]))
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by `close`)
-        self._tensorboard = SummaryWriter(str(run / TENSORBOARD), write_to_disk=True)
+        # A name of its own: files are named by the second, and a run resumed within one would overwrite the other's.
+        count = len(list((run / TENSORBOARD).glob("events*")))
+        self._tensorboard = SummaryWriter(str(run / TENSORBOARD), filename_suffix=f".{count}")
 
     def write(self, kind: str, step: int, stage: str, scalars: Mapping[str, float], **also: float) -> None:
         """One entry.
