@@ -93,13 +93,18 @@ def _mouth_fields(template, mouth):
         "AU26": np.asarray(JAW_DROP) * _jaw_weight(template, mouth)[:, None],
         "AU25": vectors(y=UPPER_LIP_PARTS * part_upper - LOWER_LIP_PARTS * part_lower),
         "AU10": vectors(y=0.050 * upper_area + 0.035 * both_sides(x, y, 0.2, -0.42, 0.1, 0.1), z=0.020 * upper_area),
-        "AU12": vectors(x=0.095 * sign * corners, y=0.095 * corners + 0.05 * both_sides(x, y, 0.45, -0.30, 0.16, 0.14),
-                        z=-0.050 * corners + 0.055 * both_sides(x, y, 0.44, -0.27, 0.13, 0.13)),
+        "AU12": vectors(
+            x=0.095 * sign * corners,
+            y=0.095 * corners + 0.05 * both_sides(x, y, 0.45, -0.30, 0.16, 0.14),
+            z=-0.050 * corners + 0.055 * both_sides(x, y, 0.44, -0.27, 0.13, 0.13),
+        ),
         "AU14": vectors(x=0.045 * sign * corners, y=0.015 * corners, z=-0.070 * corners),
         "AU15": vectors(x=0.020 * sign * corners, y=-0.085 * corners, z=-0.020 * corners),
         "AU17": vectors(y=0.085 * chin + 0.050 * lower_area + 0.020 * upper_area, z=0.055 * chin + 0.02 * lower_area),
         "AU20": vectors(x=0.125 * sign * corners, y=-0.030 * corners, z=-0.060 * corners),
-        "AU23": vectors(x=-0.22 * x * around, y=-0.32 * mouth.over * near_lips, z=-0.10 * np.abs(mouth.over) * near_lips),
+        "AU23": vectors(
+            x=-0.22 * x * around, y=-0.32 * mouth.over * near_lips, z=-0.10 * np.abs(mouth.over) * near_lips
+        ),
         "pucker": vectors(x=-0.48 * x * around, y=0.10 * mouth.over * near_lips, z=0.105 * around),
         "funnel": vectors(x=-0.30 * x * around, y=flare + 0.35 * mouth.over * near_lips, z=0.095 * around),
         "press": _press(template, mouth),
@@ -117,9 +122,14 @@ def _press(template, mouth):
     towards_line = np.where(template.lip != 0, template.lip, np.sign(mouth.over))
     overlap = LIP_OVERLAP * (1 - mouth.t**3) * np.exp(-0.5 * (mouth.over / 0.08) ** 2) * np.where(mouth.corner, 0, 1)
     inner = np.clip(1 - np.abs(mouth.over) / np.maximum(border, 1e-3), 0, 1) * mouth.on_lip
-    bulge = 0.018 * np.exp(-0.5 * ((np.abs(mouth.over) - border - 0.05) / 0.04) ** 2) * bump(x, y, 0, MOUTH_Y, 0.22, 0.3)
-    return vectors(x=0.03 * np.sign(x) * mouth.corners, y=-towards_line * (inwards + overlap),
-                   z=-0.050 * skin_follows * mouth.centre * (0.35 + 0.65 * inner) + bulge)
+    bulge = (
+        0.018 * np.exp(-0.5 * ((np.abs(mouth.over) - border - 0.05) / 0.04) ** 2) * bump(x, y, 0, MOUTH_Y, 0.22, 0.3)
+    )
+    return vectors(
+        x=0.03 * np.sign(x) * mouth.corners,
+        y=-towards_line * (inwards + overlap),
+        z=-0.050 * skin_follows * mouth.centre * (0.35 + 0.65 * inner) + bulge,
+    )
 
 
 def _brow_and_cheek_fields(x, y):
@@ -130,11 +140,18 @@ def _brow_and_cheek_fields(x, y):
     return {
         "AU01": vectors(y=0.095 * inner_brow),
         "AU02": vectors(y=0.095 * both_sides(x, y, 0.50, 0.42, 0.13, 0.13)),
-        "AU04": vectors(x=-0.050 * sign * both_sides(x, y, 0.20, 0.40, 0.10, 0.09), y=-0.075 * brow,
-                        z=0.022 * both_sides(x, y, 0.16, 0.36, 0.12, 0.08)),
+        "AU04": vectors(
+            x=-0.050 * sign * both_sides(x, y, 0.20, 0.40, 0.10, 0.09),
+            y=-0.075 * brow,
+            z=0.022 * both_sides(x, y, 0.16, 0.36, 0.12, 0.08),
+        ),
         "AU06": vectors(y=0.055 * cheek, z=0.045 * cheek),
-        "AU09": vectors(y=0.050 * both_sides(x, y, 0.10, -0.13, 0.08, 0.13) - 0.03 * inner_brow
-                        + 0.018 * bump(x, y, 0, MOUTH_Y + 0.1, 0.2, 0.1), z=0.020 * both_sides(x, y, 0.08, 0, 0.06, 0.1)),
+        "AU09": vectors(
+            y=0.050 * both_sides(x, y, 0.10, -0.13, 0.08, 0.13)
+            - 0.03 * inner_brow
+            + 0.018 * bump(x, y, 0, MOUTH_Y + 0.1, 0.2, 0.1),
+            z=0.020 * both_sides(x, y, 0.08, 0, 0.06, 0.1),
+        ),
     }
 
 

@@ -33,7 +33,7 @@ def action_units(expression: np.ndarray) -> np.ndarray:
 
 
 def action_unit_presence(expression: np.ndarray) -> np.ndarray:
-    """Presences 0 or 1 in the order of `schema.AU_PRESENCE`: `[T, 20]` -> uint8 `[T, 18]`. AU28 (lip suck) is `press`."""
+    """Presences 0 or 1, order `schema.AU_PRESENCE`; AU28 (lip suck) is `press`: `[T, 20]` -> uint8 `[T, 18]`."""
     columns = ["press" if name == "AU28" else name for name in schema.AU_PRESENCE]
     intensity = AU_SCALE * expression[:, [EXPRESSION_INDEX[name] for name in columns]]
     return (intensity >= PRESENCE_THRESHOLD).astype(np.uint8)

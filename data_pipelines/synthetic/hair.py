@@ -46,28 +46,63 @@ class HairStyle:
 SHORT_EDGE = (0.86, 0.86, 0.84, 0.78, 0.60, 0.28, 0.10, 0.24, -0.20, -0.45, -0.50)
 STYLES = {
     "short": HairStyle(SHORT_EDGE, (0.09, 0.09, 0.085, 0.08, 0.07, 0.05, 0.05, 0.06, 0.07, 0.07, 0.07), 0.11),
-    "crop": HairStyle((0.80, 0.81, 0.83, 0.80, 0.64, 0.30, 0.02, 0.22, -0.18, -0.40, -0.45),
-                      (0.035,) * 11, 0.045, waves=0.003),
-    "quiff": HairStyle((0.90, 0.90, 0.87, 0.76, 0.58, 0.26, 0.08, 0.24, -0.2, -0.42, -0.48),
-                       (0.17, 0.165, 0.14, 0.10, 0.06, 0.04, 0.04, 0.05, 0.06, 0.06, 0.06), 0.15, waves=0.012),
-    "side_part": HairStyle((0.80, 0.83, 0.84, 0.74, 0.55, 0.24, 0.06, 0.22, -0.22, -0.46, -0.50),
-                           (0.10, 0.10, 0.10, 0.09, 0.075, 0.055, 0.05, 0.06, 0.07, 0.07, 0.07), 0.13, parting=0.30,
-                           waves=0.010),
-    "fringe": HairStyle((0.55, 0.55, 0.545, 0.53, 0.42, 0.05, -0.25, -0.45, -0.62, -0.66, -0.68),
-                        (0.075, 0.075, 0.075, 0.075, 0.085, 0.11, 0.13, 0.15, 0.15, 0.15, 0.15), 0.12, waves=0.012,
-                        soft_edge=False),
-    "bob": HairStyle((0.90, 0.88, 0.80, 0.66, 0.36, -0.50, -0.72, -0.78, -0.82, -0.84, -0.85),
-                     (0.09, 0.09, 0.09, 0.09, 0.10, 0.13, 0.17, 0.19, 0.19, 0.18, 0.17), 0.12, parting=0.18,
-                     waves=0.014, soft_edge=False),
-    "long": HairStyle((0.90, 0.88, 0.80, 0.66, 0.34, -0.95, -1.55, -1.70, -1.72, -1.74, -1.75),
-                      (0.09, 0.09, 0.09, 0.09, 0.10, 0.12, 0.15, 0.17, 0.17, 0.16, 0.15), 0.12, waves=0.018,
-                      soft_edge=False),
-    "bun": HairStyle((0.88, 0.87, 0.84, 0.76, 0.58, 0.30, 0.14, 0.26, -0.10, -0.35, -0.40),
-                     (0.05, 0.05, 0.05, 0.05, 0.05, 0.045, 0.045, 0.05, 0.05, 0.05, 0.05), 0.065, waves=0.005, bun=True),
-    "curly": HairStyle((0.80, 0.80, 0.78, 0.72, 0.56, 0.22, -0.05, -0.20, -0.40, -0.50, -0.55),
-                       (0.20, 0.20, 0.20, 0.20, 0.20, 0.20, 0.21, 0.23, 0.24, 0.23, 0.22), 0.23, waves=0.035),
-    "receding": HairStyle((1.06, 1.08, 1.16, 1.10, 0.80, 0.34, 0.10, 0.24, -0.18, -0.42, -0.48),
-                          (0.03, 0.03, 0.03, 0.03, 0.035, 0.035, 0.04, 0.05, 0.05, 0.05, 0.05), 0.035, waves=0.004),
+    "crop": HairStyle(
+        (0.80, 0.81, 0.83, 0.80, 0.64, 0.30, 0.02, 0.22, -0.18, -0.40, -0.45), (0.035,) * 11, 0.045, waves=0.003
+    ),
+    "quiff": HairStyle(
+        (0.90, 0.90, 0.87, 0.76, 0.58, 0.26, 0.08, 0.24, -0.2, -0.42, -0.48),
+        (0.17, 0.165, 0.14, 0.10, 0.06, 0.04, 0.04, 0.05, 0.06, 0.06, 0.06),
+        0.15,
+        waves=0.012,
+    ),
+    "side_part": HairStyle(
+        (0.80, 0.83, 0.84, 0.74, 0.55, 0.24, 0.06, 0.22, -0.22, -0.46, -0.50),
+        (0.10, 0.10, 0.10, 0.09, 0.075, 0.055, 0.05, 0.06, 0.07, 0.07, 0.07),
+        0.13,
+        parting=0.30,
+        waves=0.010,
+    ),
+    "fringe": HairStyle(
+        (0.55, 0.55, 0.545, 0.53, 0.42, 0.05, -0.25, -0.45, -0.62, -0.66, -0.68),
+        (0.075, 0.075, 0.075, 0.075, 0.085, 0.11, 0.13, 0.15, 0.15, 0.15, 0.15),
+        0.12,
+        waves=0.012,
+        soft_edge=False,
+    ),
+    "bob": HairStyle(
+        (0.90, 0.88, 0.80, 0.66, 0.36, -0.50, -0.72, -0.78, -0.82, -0.84, -0.85),
+        (0.09, 0.09, 0.09, 0.09, 0.10, 0.13, 0.17, 0.19, 0.19, 0.18, 0.17),
+        0.12,
+        parting=0.18,
+        waves=0.014,
+        soft_edge=False,
+    ),
+    "long": HairStyle(
+        (0.90, 0.88, 0.80, 0.66, 0.34, -0.95, -1.55, -1.70, -1.72, -1.74, -1.75),
+        (0.09, 0.09, 0.09, 0.09, 0.10, 0.12, 0.15, 0.17, 0.17, 0.16, 0.15),
+        0.12,
+        waves=0.018,
+        soft_edge=False,
+    ),
+    "bun": HairStyle(
+        (0.88, 0.87, 0.84, 0.76, 0.58, 0.30, 0.14, 0.26, -0.10, -0.35, -0.40),
+        (0.05, 0.05, 0.05, 0.05, 0.05, 0.045, 0.045, 0.05, 0.05, 0.05, 0.05),
+        0.065,
+        waves=0.005,
+        bun=True,
+    ),
+    "curly": HairStyle(
+        (0.80, 0.80, 0.78, 0.72, 0.56, 0.22, -0.05, -0.20, -0.40, -0.50, -0.55),
+        (0.20, 0.20, 0.20, 0.20, 0.20, 0.20, 0.21, 0.23, 0.24, 0.23, 0.22),
+        0.23,
+        waves=0.035,
+    ),
+    "receding": HairStyle(
+        (1.06, 1.08, 1.16, 1.10, 0.80, 0.34, 0.10, 0.24, -0.18, -0.42, -0.48),
+        (0.03, 0.03, 0.03, 0.03, 0.035, 0.035, 0.04, 0.05, 0.05, 0.05, 0.05),
+        0.035,
+        waves=0.004,
+    ),
     "bald": None,
 }
 HAIR_STYLES = tuple(STYLES)
@@ -78,7 +113,9 @@ MIRRORED = "_mirrored"
 def _shell(name: str, style: HairStyle, flip: int) -> Part:
     def surface(u, v):
         azimuth = 2 * np.pi * (u - 0.5)
-        around = np.abs(np.abs(azimuth) if style.parting == 0 else azimuth - flip * style.parting * np.cos(azimuth / 2) ** 2)
+        around = np.abs(
+            np.abs(azimuth) if style.parting == 0 else azimuth - flip * style.parting * np.cos(azimuth / 2) ** 2
+        )
         around = np.minimum(around, np.pi)
         edge = np.interp(around, KNOTS, style.edge)
         thickness = np.interp(around, KNOTS, style.thickness)
@@ -104,8 +141,11 @@ def _shell(name: str, style: HairStyle, flip: int) -> Part:
 def _bun(name: str) -> Part:
     def surface(u, v):
         angle, lift = 2 * np.pi * u, np.pi * (v - 0.5)
-        return (0.25 * np.cos(lift) * np.sin(angle), 1.36 + 0.20 * np.sin(-lift),
-                -0.42 + 0.25 * np.cos(lift) * np.cos(angle))
+        return (
+            0.25 * np.cos(lift) * np.sin(angle),
+            1.36 + 0.20 * np.sin(-lift),
+            -0.42 + 0.25 * np.cos(lift) * np.cos(angle),
+        )
 
     part = grid(17, 9, surface, name, "hair", outside_of=(0, 1.36, -0.42))
     return dataclasses.replace(part, uv=part.uv * [1, 0.6])
@@ -124,5 +164,7 @@ def hair_parts() -> dict[str, list[Part]]:
             shells = [_shell(f"hair_{name}{suffix}", style, flip)]
             if style.bun:
                 shells.append(_bun(f"hair_{name}_bun"))
-            parts[name + suffix] = [dataclasses.replace(part, follows_head=np.ones(len(part.vertices))) for part in shells]
+            parts[name + suffix] = [
+                dataclasses.replace(part, follows_head=np.ones(len(part.vertices))) for part in shells
+            ]
     return parts

@@ -10,7 +10,7 @@ import functools
 import numpy as np
 
 from data_pipelines.synthetic import action_units, shape, texture
-from data_pipelines.synthetic.expression import EXPRESSION_INDEX, EXPRESSION_NAMES
+from data_pipelines.synthetic.expression import EXPRESSION_INDEX
 from data_pipelines.synthetic.hair import hair_parts
 from data_pipelines.synthetic.parts import LIP_DEPTH, Part, Skull, fixed_parts, mouth_parts, skull
 from data_pipelines.synthetic.template import EYE_X, EYE_Y, MOUTH_Y, Template, build
@@ -72,6 +72,7 @@ class Head:
         self._mouth = mouth_parts()
         self._fixed = fixed_parts()
         self._hair = hair_parts()
+        self._meshes: dict[str, Mesh] = {}
 
     @staticmethod
     @functools.lru_cache(maxsize=1)
@@ -79,12 +80,13 @@ class Head:
         """The head, built at the first call in a process."""
         return Head()
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019: one head lives as long as the process
     def mesh(self, hair: str) -> Mesh:
         """The head with a hair style of `HAIR_STYLES` (or its mirror image)."""
         if hair not in self._hair:
             raise ValueError(f"unknown hair style {hair!r}; known: {', '.join(self._hair)}")
-        return _assemble(self.template, self._mouth, self._fixed, self._hair[hair])
+        if hair not in self._meshes:
+            self._meshes[hair] = _assemble(self.template, self._mouth, self._fixed, self._hair[hair])
+        return self._meshes[hair]
 
 
 def _membrane(upper, lower):
@@ -99,7 +101,9 @@ def _membrane(upper, lower):
 
 
 def _membranes(curves):
-    mouth = _membrane(curves["upper_0"], np.concatenate([curves["upper_0"][:1], curves["lower_0"], curves["upper_0"][-1:]]))
+    mouth = _membrane(
+        curves["upper_0"], np.concatenate([curves["upper_0"][:1], curves["lower_0"], curves["upper_0"][-1:]])
+    )
     eyes = {}
     for side in ("left", "right"):
         upper, lower = curves[f"lid_upper_{side}"], curves[f"lid_lower_{side}"]
@@ -135,28 +139,41 @@ def _expression_of(template: Template, mouth: list[Part], back: Skull, count: in
     jaw = np.zeros(len(face))
     jaw[EXPRESSION_INDEX["AU26"]] = TEETH_FOLLOW_JAW
     parts = [face, face[:, back.source] * back.fade[:, None]]
-    parts += [np.broadcast_to((jaw[:, None] * action_units.JAW_DROP)[:, None] * part.jaw, (len(jaw), len(part.vertices), 3))
-              for part in mouth]
+    parts += [
+        np.broadcast_to((jaw[:, None] * action_units.JAW_DROP)[:, None] * part.jaw, (len(jaw), len(part.vertices), 3))
+        for part in mouth
+    ]
     expression = np.concatenate(parts, 1)
     return np.concatenate([expression, np.zeros((len(face), count - expression.shape[1], 3))], 1)
 
 
 def _ranges(template, back, parts, starts, interior):
     """All triangles in the order of `Mesh`'s ranges, and the ranges."""
-    groups = {"one_sided": [template.triangles, back.triangles], "two_sided": [], "eye_left": [], "eye_right": [],
-              "mouth": [], "interior": []}
-    for part, start in zip(parts, starts):
-        name = "interior" if part in interior else "two_sided" if part.patch in ("hair", "ear", "collar") else "one_sided"
+    groups = {
+        "one_sided": [template.triangles, back.triangles],
+        "two_sided": [],
+        "eye_left": [],
+        "eye_right": [],
+        "mouth": [],
+        "interior": [],
+    }
+    for part, start in zip(parts, starts[:-1], strict=True):
+        name = (
+            "interior" if part in interior else "two_sided" if part.patch in ("hair", "ear", "collar") else "one_sided"
+        )
         groups[name].append(part.triangles + start)
     groups["eye_left"], groups["eye_right"], groups["mouth"] = ([membrane] for membrane in _membranes(template.curves))
     triangles = {name: np.concatenate(members) for name, members in groups.items()}
     stops = np.cumsum([len(members) for members in triangles.values()])
-    ranges = {name: (int(stop) - len(members), int(stop)) for (name, members), stop in zip(triangles.items(), stops)}
+    ranges = {
+        name: (int(stop) - len(members), int(stop))
+        for (name, members), stop in zip(triangles.items(), stops, strict=True)
+    }
     return np.concatenate(list(triangles.values())), ranges
 
 
 def _assemble(template, mouth, fixed, hair) -> Mesh:
-    """Order of the vertices: face, back of the head, mouth's inside, ears, neck, shoulders, collar, hair, eye centres."""
+    """The mesh; order of the vertices: face, back of the head, mouth's inside, ears, neck, shoulders, hair, eyes."""
     parts = [*mouth, *fixed, *hair]
     face = shape.mean_face(*template.flat.T)
     back = skull(face, template.curves["border"], len(face))
@@ -167,16 +184,30 @@ def _assemble(template, mouth, fixed, hair) -> Mesh:
     mean = np.concatenate([face, back.vertices, *[part.vertices for part in parts], eyes])
     triangles, ranges = _ranges(template, back, parts, starts, mouth)
     face_uv = texture.face_uv(template.layout)
-    uv = [face_uv, texture.face_uv(SKULL_TEXTURE_INSET * template.layout)[back.source],
-          *[texture.patch_uv(part.patch, part.uv) for part in parts], np.zeros((2, 2))]
+    uv = [
+        face_uv,
+        texture.face_uv(SKULL_TEXTURE_INSET * template.layout)[back.source],
+        *[texture.patch_uv(part.patch, part.uv) for part in parts],
+        np.zeros((2, 2)),
+    ]
     follows = [np.ones(len(face) + len(back.vertices)), *[_follows_head(part) for part in parts], np.ones(2)]
-    model = LinearModel(_millimetres(mean), _millimetres(_identity_of(template, parts, back, eyes)),
-                        _millimetres(_expression_of(template, mouth, back, len(mean))))
-    return Mesh(model=model, deforming=int(starts[len(mouth)]), face=len(face) + len(back.vertices),
-                # y down and z away leave the sense of rotation as it is; front faces are to be clockwise.
-                triangles=np.ascontiguousarray(triangles[:, [0, 2, 1]], np.int32), uv=np.concatenate(uv).astype(np.float32),
-                follows_head=np.concatenate(follows).astype(np.float32),
-                eye_centres=np.array([len(mean) - 2, len(mean) - 1]), landmarks=template.landmarks, **ranges)
+    model = LinearModel(
+        _millimetres(mean),
+        _millimetres(_identity_of(template, parts, back, eyes)),
+        _millimetres(_expression_of(template, mouth, back, len(mean))),
+    )
+    return Mesh(
+        model=model,
+        deforming=int(starts[len(mouth)]),
+        face=len(face) + len(back.vertices),
+        # y down and z away leave the sense of rotation as it is; front faces are to be clockwise.
+        triangles=np.ascontiguousarray(triangles[:, [0, 2, 1]], np.int32),
+        uv=np.concatenate(uv).astype(np.float32),
+        follows_head=np.concatenate(follows).astype(np.float32),
+        eye_centres=np.array([len(mean) - 2, len(mean) - 1]),
+        landmarks=template.landmarks,
+        **ranges,
+    )
 
 
 def _millimetres(points):

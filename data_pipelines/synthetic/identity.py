@@ -1,4 +1,4 @@
-"""Who is seen: shape and albedo coefficients, hair style and fine skin detail. Nothing of a clip's scene belongs here."""
+"""Who is seen: shape and albedo coefficients, hair style, fine skin detail. Nothing of a clip's scene belongs here."""
 
 import dataclasses
 
@@ -9,9 +9,15 @@ from data_pipelines.synthetic.hair import HAIR_STYLES, MIRRORED, STYLES
 from data_pipelines.synthetic.noise import value_noise
 from data_pipelines.synthetic.shape import SHAPE_LIMIT, SHAPE_NAMES, SHAPE_SPREAD
 
-SKIN_PALE, SKIN_DARK = np.array([0.95, 0.76, 0.66]), np.array([0.36, 0.235, 0.175])
-HAIR_COLOURS = ((0.075, 0.065, 0.060), (0.17, 0.115, 0.075), (0.29, 0.19, 0.11), (0.56, 0.41, 0.22), (0.44, 0.20, 0.09),
-                (0.52, 0.51, 0.50))
+SKIN_PALE, SKIN_DARK = np.array([0.88, 0.70, 0.60]), np.array([0.36, 0.235, 0.175])
+HAIR_COLOURS = (
+    (0.075, 0.065, 0.060),
+    (0.17, 0.115, 0.075),
+    (0.29, 0.19, 0.11),
+    (0.56, 0.41, 0.22),
+    (0.44, 0.20, 0.09),
+    (0.52, 0.51, 0.50),
+)
 IRIS_COLOURS = ((0.24, 0.15, 0.09), (0.27, 0.42, 0.58), (0.30, 0.43, 0.27), (0.15, 0.10, 0.075), (0.42, 0.46, 0.48))
 BEARDLESS_STYLES = ("bob", "long", "bun", "fringe")
 """Styles that are drawn without a beard, so that beards stay the rarer case."""
@@ -77,13 +83,16 @@ def sample_identity(rng: np.random.Generator) -> Identity:
     added = rng.uniform(-0.3, 1.0, 2) * skin.mean() * 1.4
     if STYLES[style] is not None and STYLES[style].parting and rng.uniform() < 0.5:
         style += MIRRORED
-    return Identity(shape.astype(np.float32), np.concatenate([colours, added]).astype(np.float32), style,
-                    int(rng.integers(2**31)))
+    return Identity(
+        shape.astype(np.float32), np.concatenate([colours, added]).astype(np.float32), style, int(rng.integers(2**31))
+    )
 
 
 def _hair_chances(darkness):
     dark = np.clip((darkness - 0.35) / 0.25, 0, 1)
-    chances = (1 - dark) * np.array([0.14, 0.20, 0.22, 0.20, 0.12, 0.12]) + dark * np.array([0.6, 0.25, 0.05, 0.02, 0.02, 0.06])
+    chances = (1 - dark) * np.array([0.14, 0.20, 0.22, 0.20, 0.12, 0.12]) + dark * np.array(
+        [0.6, 0.25, 0.05, 0.02, 0.02, 0.06]
+    )
     return chances / chances.sum()
 
 
@@ -130,6 +139,8 @@ def _spots(area, rng):
         width = rng.uniform(0.9, 1.6) if mole else rng.uniform(0.6, 1.1)
         strength = rng.uniform(0.35, 0.65) if mole else rng.uniform(0.06, 0.20)
         top, left = int(row) - 5, int(column) - 5
-        rows, columns = np.mgrid[max(top, 0) : min(top + 11, area.shape[0]), max(left, 0) : min(left + 11, area.shape[1])]
+        rows, columns = np.mgrid[
+            max(top, 0) : min(top + 11, area.shape[0]), max(left, 0) : min(left + 11, area.shape[1])
+        ]
         spot = np.exp(-0.5 * ((rows - row) ** 2 + (columns - column) ** 2) / width**2)
         area[rows, columns] *= (1 - strength * spot).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Everything of the mean head but the face and the hair: back of the head, ears, neck, shoulders, teeth, tongue, mouth cavity.
+"""Everything of the mean head but the face and the hair: back of the head, ears, neck, shoulders, teeth, tongue.
 
 A part is a grid of vertices in head units (x right, y up, z towards the viewer) with texture coordinates 0 to 1 within
 its patch of the atlas. Grids are symmetric in x: their cells are split along mirrored diagonals.
@@ -113,7 +113,9 @@ def skull(face: np.ndarray, border: np.ndarray, first: int) -> Skull:
     # `vertices` of all that the triangles name, with the face's in front.
     triangles = _grid_triangles(index)
     every = np.concatenate([face, np.zeros((first - len(face), 3)), vertices])
-    return Skull(vertices, np.tile(loop, SKULL_RINGS), np.concatenate(fades), orient(every, triangles, np.array([0, 0.1, 0])))
+    return Skull(
+        vertices, np.tile(loop, SKULL_RINGS), np.concatenate(fades), orient(every, triangles, np.array([0, 0.1, 0]))
+    )
 
 
 EAR_X, EAR_Y, EAR_Z = 0.855, 0.00, -0.02
@@ -168,7 +170,7 @@ def _shoulders() -> Part:
         radius_x = 0.58 + 1.35 * out
         radius_z = 0.53 + 0.45 * out
         drop = SHOULDER_TOP - 0.42 * out - 1.1 * step(0.55, 1.3, out)
-        neckline = -0.20 * np.cos(angle) ** 4 * (1 - out)
+        neckline = -0.17 * np.cos(angle) ** 2 * (1 - out)
         return radius_x * np.sin(angle), drop + neckline, -0.32 + radius_z * np.cos(angle)
 
     part = grid(33, 10, surface, "shoulders", "clothes", outside_of=(0, -3.0, -0.6))
@@ -178,8 +180,8 @@ def _shoulders() -> Part:
 def _collar() -> Part:
     def surface(u, v):
         angle = np.pi * 1.1 * (u - 0.5)
-        neckline = -0.20 * np.cos(angle) ** 4
-        y = SHOULDER_TOP + neckline + 0.10 * (1 - v) - 0.02
+        neckline = -0.17 * np.cos(angle) ** 2
+        y = SHOULDER_TOP + neckline + 0.10 * (1 - v) * step(1.65, 1.0, np.abs(angle)) - 0.02
         radius = 0.575 + 0.02 * v
         return radius * np.sin(angle) * 1.03, y, -0.32 + (radius - 0.05) * np.cos(angle)
 
@@ -188,12 +190,13 @@ def _collar() -> Part:
 
 
 LIP_DEPTH = float(face_depth(np.zeros(1), np.array([MOUTH_Y]))[0])
-ARCH_BEND = 0.22
+ARCH_BEND = 0.14
 """How far the dental arch falls back from its middle to `u` = 0 and 1."""
 
 
 def _arch(low, high, half_width, behind):
     """Surface of a strip that follows the dental arch, `behind` the lips, from `high` to `low` below the lip line."""
+
     def surface(u, v):
         x = 2 * (u - 0.5)
         return half_width * x, MOUTH_Y + high + (low - high) * v, LIP_DEPTH - behind - ARCH_BEND * x**2
@@ -204,15 +207,15 @@ def _arch(low, high, half_width, behind):
 def _tongue(u, v):
     across, along = 2 * (u - 0.5), 1 - v
     half_width = 0.17 * np.sqrt(np.clip(1 - (0.9 * (1 - along) - 0.05) ** 4, 0.05, 1))
-    height = MOUTH_Y - 0.175 + 0.095 * np.sin(np.pi * (0.15 + 0.75 * along)) - 0.05 * across**2 + 0.02 * np.abs(across)
-    return half_width * across, height, LIP_DEPTH - 0.60 + 0.47 * (1 - along)
+    height = MOUTH_Y - 0.120 + 0.100 * np.sin(np.pi * (0.15 + 0.75 * along)) - 0.05 * across**2 + 0.02 * np.abs(across)
+    return half_width * across, height, LIP_DEPTH - 0.62 + 0.43 * (1 - along)
 
 
 def mouth_parts() -> list[Part]:
     """What is seen through the lips, and only there: upper parts fixed to the skull, lower ones to the jaw."""
     return [
-        grid(17, 4, _arch(-0.045, 0.100, 0.285, 0.105), "teeth_upper", "teeth_upper"),
-        grid(17, 4, _arch(-0.140, -0.035, 0.240, 0.130), "teeth_lower", "teeth_lower", jaw=True),
+        grid(17, 4, _arch(-0.045, 0.100, 0.300, 0.088), "teeth_upper", "teeth_upper"),
+        grid(17, 4, _arch(-0.140, -0.035, 0.260, 0.115), "teeth_lower", "teeth_lower", jaw=True),
         grid(9, 7, _tongue, "tongue", "tongue", jaw=True),
     ]
 
@@ -220,6 +223,7 @@ def mouth_parts() -> list[Part]:
 def fixed_parts() -> list[Part]:
     """Ears, neck, shoulders and collar."""
     parts = [_ear(-1), _ear(1), _neck(), _shoulders(), _collar()]
-    return [part if part.follows_head is not None
-            else dataclasses.replace(part, follows_head=np.ones(len(part.vertices))) for part in parts]
-
+    return [
+        part if part.follows_head is not None else dataclasses.replace(part, follows_head=np.ones(len(part.vertices)))
+        for part in parts
+    ]

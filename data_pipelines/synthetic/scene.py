@@ -53,8 +53,13 @@ class Scene:
     def mirrored_copy(self) -> "Scene":
         """The scene in the mirror."""
         turn = np.array([-1, 1, 1], np.float32)
-        return dataclasses.replace(self, light=lighting.mirror_light(self.light), key_direction=self.key_direction * turn,
-                                   camera_offset=self.camera_offset * turn, mirrored=not self.mirrored)
+        return dataclasses.replace(
+            self,
+            light=lighting.mirror_light(self.light),
+            key_direction=self.key_direction * turn,
+            camera_offset=self.camera_offset * turn,
+            mirrored=not self.mirrored,
+        )
 
 
 def _sample_light(rng):
@@ -67,8 +72,11 @@ def _sample_light(rng):
     key, fill = key / np.linalg.norm(key), fill / np.linalg.norm(fill)
     strength = rng.uniform(0.48, 0.80)
     ambient = rng.uniform(0.24, 0.38) + 0.35 * (0.64 - strength)
-    light = (lighting.ambient_light(ambient * tint[::-1]) + lighting.distant_light(key, strength * tint)
-             + lighting.distant_light(fill, rng.uniform(0.05, 0.22) * tint[::-1]))
+    light = (
+        lighting.ambient_light(ambient * tint[::-1])
+        + lighting.distant_light(key, strength * tint)
+        + lighting.distant_light(fill, rng.uniform(0.05, 0.22) * tint[::-1])
+    )
     return light.astype(np.float32), key.astype(np.float32)
 
 
@@ -82,14 +90,24 @@ def sample_scene(rng: np.random.Generator) -> Scene:
     light, key = _sample_light(rng)
     first = _colour(rng, 0.12, 0.75, 0.10)
     return Scene(
-        light=light, key_direction=key, gloss=float(rng.uniform(0.03, 0.16)),
+        light=light,
+        key_direction=key,
+        gloss=float(rng.uniform(0.03, 0.16)),
         background=BACKGROUNDS[rng.integers(len(BACKGROUNDS))],
-        background_colours=np.stack([first, np.clip(first * rng.uniform(0.5, 0.9) + rng.normal(0, 0.04, 3), 0.02, 0.9),
-                                     _colour(rng, 0.2, 0.9, 0.15)]).astype(np.float32),
+        background_colours=np.stack(
+            [
+                first,
+                np.clip(first * rng.uniform(0.5, 0.9) + rng.normal(0, 0.04, 3), 0.02, 0.9),
+                _colour(rng, 0.2, 0.9, 0.15),
+            ]
+        ).astype(np.float32),
         clothes=CLOTHES[rng.integers(len(CLOTHES))],
         clothes_colours=np.stack([_colour(rng, 0.05, 0.7, 0.13), _colour(rng, 0.1, 0.85, 0.13)]).astype(np.float32),
         camera_offset=(rng.normal(0, 1, 3) * [3.0, 2.0, 18.0]).clip([-7, -5, -40], [7, 5, 40]).astype(np.float32),
-        blur=float(rng.uniform(0.25, 0.60)), noise=float(rng.uniform(0.004, 0.016)), seed=int(rng.integers(2**31)))
+        blur=float(rng.uniform(0.25, 0.60)),
+        noise=float(rng.uniform(0.004, 0.016)),
+        seed=int(rng.integers(2**31)),
+    )
 
 
 def neutral_scene() -> Scene:
@@ -98,10 +116,19 @@ def neutral_scene() -> Scene:
     key /= np.linalg.norm(key)
     white = np.ones(3)
     light = lighting.ambient_light(0.34 * white) + lighting.distant_light(key, 0.66 * white)
-    return Scene(light=light.astype(np.float32), key_direction=key.astype(np.float32), gloss=0.08, background="gradient",
-                 background_colours=np.array([[0.45, 0.50, 0.56], [0.32, 0.36, 0.42], [0.6, 0.6, 0.6]], np.float32),
-                 clothes="plain", clothes_colours=np.array([[0.22, 0.26, 0.34], [0.5, 0.5, 0.5]], np.float32),
-                 camera_offset=np.zeros(3, np.float32), blur=0.3, noise=0.0, seed=0)
+    return Scene(
+        light=light.astype(np.float32),
+        key_direction=key.astype(np.float32),
+        gloss=0.08,
+        background="gradient",
+        background_colours=np.array([[0.45, 0.50, 0.56], [0.32, 0.36, 0.42], [0.6, 0.6, 0.6]], np.float32),
+        clothes="plain",
+        clothes_colours=np.array([[0.22, 0.26, 0.34], [0.5, 0.5, 0.5]], np.float32),
+        camera_offset=np.zeros(3, np.float32),
+        blur=0.3,
+        noise=0.0,
+        seed=0,
+    )
 
 
 def paint_background(scene: Scene, size: int) -> np.ndarray:
@@ -122,8 +149,10 @@ def paint_background(scene: Scene, size: int) -> np.ndarray:
             wall = wall * (1 + (lit * rng.uniform(-0.35, 0.35))[..., None])
         wall = wall + 0.25 * (step(0.62, 0.66, y) * rng.integers(2))[..., None] * (third - wall)
     elif scene.background == "wall":
-        noise = sum(value_noise(scene.seed + k, 256, 256, cells, cells) * strength
-                    for k, (cells, strength) in enumerate(((4, 0.06), (18, 0.05), (70, 0.04))))
+        noise = sum(
+            value_noise(scene.seed + k, 256, 256, cells, cells) * strength
+            for k, (cells, strength) in enumerate(((4, 0.06), (18, 0.05), (70, 0.04)))
+        )
         index = (np.arange(size) + 0.5) * 256 / size
         wall = wall * (1 + noise[index.astype(int)][:, index.astype(int)])[..., None]
     vignette = 1 - 0.18 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)
@@ -132,7 +161,7 @@ def paint_background(scene: Scene, size: int) -> np.ndarray:
 
 
 def paint_clothes(scene: Scene, atlas: np.ndarray, skin: np.ndarray) -> None:
-    """Paints the clothes' and the collar's patches into an atlas `[320, 512, 3]`, in place; `skin` is a colour `[3]`."""
+    """Paints clothes and collar into an atlas `[320, 512, 3]`, in place; `skin` is a colour `[3]`."""
     main, accent = scene.clothes_colours
     patch, collar = texture.view(atlas, "clothes"), texture.view(atlas, "collar")
     height, width = patch.shape[:2]

@@ -1,24 +1,21 @@
-"""Numba kernels that move, light and colour the head's mesh, and develop the picture. One thread, repeatable."""
+"""Numba kernels that move, light and colour the head's mesh. One thread, repeatable to the bit."""
 
 import numpy as np
 
-from data_pipelines.synthetic.noise import normal
 from thjax.face3d.kernels import kernel
-from thjax.face3d.rasteriser import EMPTY, SUBPIXELS
+from thjax.face3d.rasteriser import EMPTY
 
 MOUTH_CAVITY = np.array([0.065, 0.022, 0.022], np.float32)
 """Colour behind teeth and tongue."""
 BACK_FACE_LIGHT = np.float32(0.40)
 """Light on the inner side of hair and ears."""
-FACE_TEXELS = 256
-"""Columns of the atlas that belong to the face's patch, at full size."""
 HIGHLIGHT_POWER_DOUBLINGS = 8
 """The eye's highlight is the cosine to the power 2 ** this."""
 
 
 @kernel
 def combine(mean, basis, coefficients):
-    """mean + sum of coefficient * basis: `[N, 3]`, `[K, N, 3]`, `[K]` -> `[N, 3]`, in one fixed order of additions."""
+    """Mean + sum of coefficient * basis: `[N, 3]`, `[K, N, 3]`, `[K]` -> `[N, 3]`, in one fixed order of additions."""
     out = mean.copy()
     for k in range(basis.shape[0]):
         weight = coefficients[k]
@@ -62,8 +59,17 @@ def light_vertices(normals, light, half_vector, gloss, face, out):
         x, y, z = normals[n, 0], normals[n, 1], normals[n, 2]
         xy, yz, zz, xz, xx = x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y
         for c in range(3):
-            value = (light[0, c] + light[1, c] * y + light[2, c] * z + light[3, c] * x + light[4, c] * xy
-                     + light[5, c] * yz + light[6, c] * zz + light[7, c] * xz + light[8, c] * xx)
+            value = (
+                light[0, c]
+                + light[1, c] * y
+                + light[2, c] * z
+                + light[3, c] * x
+                + light[4, c] * xy
+                + light[5, c] * yz
+                + light[6, c] * zz
+                + light[7, c] * xz
+                + light[8, c] * xx
+            )
             out[n, c] = max(value, np.float32(0.02))
         shine = max(np.float32(0), x * half_vector[0] + y * half_vector[1] + z * half_vector[2])
         shine *= shine
@@ -89,7 +95,7 @@ def _eye(x, y, view, eye, eye_patch, atlas, light, half_vector, colour):
     Args:
         view: `[4]`: focal length, centre x, centre y (picture units), radius of the eyeball in mm.
         eye: `[5, 3]`: rows of the camera-to-eye rotation, centre in mm, the head's downward axis.
-        eye_patch: `[4]`: top row, left column, height and width of the atlas patch.
+        eye_patch: `[4]`: top row, left column, height and width of the eye in the atlas, texels.
         light, half_vector: as in `light_vertices`.
         colour: float32 `[3]`, filled.
     """
@@ -104,24 +110,51 @@ def _eye(x, y, view, eye, eye_patch, atlas, light, half_vector, colour):
     nx, ny, nz = px * length, py * length, pz * length
     across = eye[0, 0] * nx + eye[0, 1] * ny + eye[0, 2] * nz
     down = eye[1, 0] * nx + eye[1, 1] * ny + eye[1, 2] * nz
-    u = eye_patch[1] + 1 + (across + 1) / 2 * (eye_patch[3] - 3)
-    v = eye_patch[0] + 1 + (down + 1) / 2 * (eye_patch[2] - 3)
+    u = eye_patch[1] + (across + 1) / 2 * eye_patch[3]
+    v = eye_patch[0] + (down + 1) / 2 * eye_patch[2]
     # The upper lid and its lashes shade the top of the eyeball.
     height = eye[4, 0] * nx + eye[4, 1] * ny + eye[4, 2] * nz
-    shade = np.float32(0.50) + np.float32(0.50) * min(max((height + np.float32(0.34)) / np.float32(0.30), np.float32(0)), np.float32(1))
+    shade = np.float32(0.50) + np.float32(0.50) * min(
+        max((height + np.float32(0.34)) / np.float32(0.30), np.float32(0)), np.float32(1)
+    )
     shine = max(np.float32(0), nx * half_vector[0] + ny * half_vector[1] + nz * half_vector[2])
     for _ in range(HIGHLIGHT_POWER_DOUBLINGS):
         shine *= shine
     for c in range(3):
-        value = (light[0, c] + light[1, c] * ny + light[2, c] * nz + light[3, c] * nx + light[4, c] * nx * ny
-                 + light[5, c] * ny * nz + light[6, c] * (3 * nz * nz - 1) + light[7, c] * nx * nz
-                 + light[8, c] * (nx * nx - ny * ny))
+        value = (
+            light[0, c]
+            + light[1, c] * ny
+            + light[2, c] * nz
+            + light[3, c] * nx
+            + light[4, c] * nx * ny
+            + light[5, c] * ny * nz
+            + light[6, c] * (3 * nz * nz - 1)
+            + light[7, c] * nx * nz
+            + light[8, c] * (nx * nx - ny * ny)
+        )
         colour[c] = texel(atlas, u, v, c) * max(value, np.float32(0.02)) * shade + np.float32(0.60) * shine
 
 
 @kernel
-def shade(ids, points, inverse_depth, triangles, uv, lights, atlas, wrinkles, wrinkle_weights, membranes, view, eyes,
-          eye_patch, light, half_vector, samples, picture):
+def shade(
+    ids,
+    points,
+    inverse_depth,
+    triangles,
+    uv,
+    lights,
+    atlas,
+    wrinkles,
+    wrinkle_weights,
+    membranes,
+    view,
+    eyes,
+    eye_patch,
+    light,
+    half_vector,
+    samples,
+    picture,
+):
     """Colours the pixels of a supersampled id buffer and averages them into the picture.
 
     Args:
@@ -153,11 +186,32 @@ def shade(ids, points, inverse_depth, triangles, uv, lights, atlas, wrinkles, wr
                         continue
                     if membranes[0] <= t < membranes[3]:
                         which = 0 if t < membranes[1] else 1
-                        _eye(np.float32(px + 0.5), np.float32(py + 0.5), view, eyes[which], eye_patch, atlas, light,
-                             half_vector, colour)
+                        _eye(
+                            np.float32(px + 0.5),
+                            np.float32(py + 0.5),
+                            view,
+                            eyes[which],
+                            eye_patch,
+                            atlas,
+                            light,
+                            half_vector,
+                            colour,
+                        )
                     else:
-                        _surface(t, np.float32(px + 0.5), np.float32(py + 0.5), points, inverse_depth, triangles, uv,
-                                 lights, atlas, wrinkles, wrinkle_weights, colour)
+                        _surface(
+                            t,
+                            np.float32(px + 0.5),
+                            np.float32(py + 0.5),
+                            points,
+                            inverse_depth,
+                            triangles,
+                            uv,
+                            lights,
+                            atlas,
+                            wrinkles,
+                            wrinkle_weights,
+                            colour,
+                        )
                     r += colour[0]
                     g += colour[1]
                     b += colour[2]
@@ -196,49 +250,3 @@ def _surface(t, x, y, points, inverse_depth, triangles, uv, lights, atlas, wrink
     for c in range(3):
         lit = w0 * lights[i, c] + w1 * lights[j, c] + w2 * lights[k, c]
         colour[c] = texel(atlas, u, v, c) * lit * fold + gloss
-
-
-@kernel
-def blur(picture, weights, scratch):
-    """Separable symmetric blur, borders repeated: picture float32 `[H, W, 3]` in place, weights `[R + 1]` from the middle."""
-    height, width, radius = picture.shape[0], picture.shape[1], weights.shape[0] - 1
-    for y in range(height):
-        for x in range(width):
-            for c in range(3):
-                total = weights[0] * picture[y, x, c]
-                for r in range(1, radius + 1):
-                    total += weights[r] * (picture[y, max(x - r, 0), c] + picture[y, min(x + r, width - 1), c])
-                scratch[y, x, c] = total
-    for y in range(height):
-        for x in range(width):
-            for c in range(3):
-                total = weights[0] * scratch[y, x, c]
-                for r in range(1, radius + 1):
-                    total += weights[r] * (scratch[max(y - r, 0), x, c] + scratch[min(y + r, height - 1), x, c])
-                picture[y, x, c] = total
-
-
-@kernel
-def develop(picture, noise, key, tone, frame):
-    """Sensor noise, tone curve, 8 bits.
-
-    Args:
-        picture: float32 `[H, W, 3]` light.
-        noise: standard deviation at full light; falls to 0.4 of it in the dark, as shot noise does.
-        key: uint64 of this frame; every value of the frame draws its own number from it.
-        tone: uint8 `[4096]`, curve over light 0 to 1.
-        frame: uint8 `[H, W, 3]`, filled.
-    """
-    count = np.uint64(0)
-    for y in range(picture.shape[0]):
-        for x in range(picture.shape[1]):
-            for c in range(3):
-                value = picture[y, x, c]
-                if noise > 0:
-                    shot = noise * (np.float32(0.4) + np.float32(0.6) * np.sqrt(max(value, np.float32(0))))
-                    value += shot * normal(key + count * np.uint64(0x9E3779B97F4A7C15))
-                count += np.uint64(1)
-                frame[y, x, c] = tone[int(min(max(value, np.float32(0)), np.float32(1)) * np.float32(4095) + np.float32(0.5))]
-
-
-SNAP = np.float32(1 / SUBPIXELS)

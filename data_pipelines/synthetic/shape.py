@@ -25,10 +25,30 @@ FOREHEAD_FROM, FOREHEAD_SQUEEZE = 0.45, 0.86
 """Above this height the flat template is squeezed onto the skull."""
 JAW_NARROWING = 0.09
 
-SHAPE_NAMES = ("width", "height", "jaw_width", "chin_length", "chin_forward", "cheekbones", "cheek_fullness",
-               "nose_width", "nose_forward", "nose_length", "nose_bridge", "eye_size", "eye_spacing", "eye_tilt",
-               "brow_height", "brow_ridge", "brow_thickness", "mouth_width", "mouth_height", "lip_thickness",
-               "forehead", "face_depth")
+SHAPE_NAMES = (
+    "width",
+    "height",
+    "jaw_width",
+    "chin_length",
+    "chin_forward",
+    "cheekbones",
+    "cheek_fullness",
+    "nose_width",
+    "nose_forward",
+    "nose_length",
+    "nose_bridge",
+    "eye_size",
+    "eye_spacing",
+    "eye_tilt",
+    "brow_height",
+    "brow_ridge",
+    "brow_thickness",
+    "mouth_width",
+    "mouth_height",
+    "lip_thickness",
+    "forehead",
+    "face_depth",
+)
 SHAPE_SPREAD, SHAPE_LIMIT = 1.28, 2.88
 """Standard deviation and limit of each shape coefficient."""
 
@@ -119,7 +139,7 @@ AXIS_Z = -0.12
 def identity_basis(points):
     """What one unit of each shape coefficient adds: points `[N, 3]` of the mean head -> `[22, N, 3]`.
 
-    For vertices of the face, pass the flat template's x and squeezed y and the face's depth. Points away from the face's front
+    For the face, pass the flat template's x and squeezed y and the face's depth. Points away from the face's front
     follow the traits of the whole head and fade out of the others.
     """
     x, y, z = points.T
@@ -135,10 +155,14 @@ def identity_basis(points):
         "jaw_width": vectors(x=0.085 * x * step(-0.10, -0.90, y) * step(-1.6, -1.1, y)),
         "chin_length": vectors(y=-0.050 * bump(x, y, 0, -1.08, 0.36, 0.26)) * front[:, None],
         "chin_forward": vectors(z=0.038 * bump(x, y, 0, -1.0, 0.21, 0.18)) * front[:, None],
-        "cheekbones": vectors(x=0.018 * sign * both_sides(x, y, 0.62, -0.08, 0.16, 0.16),
-                              z=0.034 * both_sides(x, y, 0.54, -0.08, 0.17, 0.14)),
-        "cheek_fullness": vectors(x=0.030 * sign * both_sides(x, y, 0.62, -0.50, 0.2, 0.25),
-                                  z=0.036 * both_sides(x, y, 0.46, -0.45, 0.15, 0.20)),
+        "cheekbones": vectors(
+            x=0.018 * sign * both_sides(x, y, 0.62, -0.08, 0.16, 0.16),
+            z=0.034 * both_sides(x, y, 0.54, -0.08, 0.17, 0.14),
+        ),
+        "cheek_fullness": vectors(
+            x=0.030 * sign * both_sides(x, y, 0.62, -0.50, 0.2, 0.25),
+            z=0.036 * both_sides(x, y, 0.46, -0.45, 0.15, 0.20),
+        ),
         "nose_width": vectors(x=0.26 * x * bump(x, y, 0, -0.24, 0.15, 0.13)),
         "nose_forward": vectors(z=0.050 * bump(x, y, 0, -0.20, 0.10, 0.13)),
         "nose_length": vectors(y=-0.040 * bump(x, y, 0, -0.27, 0.17, 0.11)),

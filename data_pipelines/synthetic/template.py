@@ -7,6 +7,7 @@ eyes are real openings. In `layout` the lips stand a little apart, so that they 
 """
 
 import dataclasses
+import itertools
 
 import numpy as np
 from scipy.spatial import Delaunay
@@ -74,7 +75,7 @@ class Template:
         lip: `[V]` 1 on the upper lip, -1 on the lower, 0 elsewhere (corners 0).
         lip_row: `[V]` 0 on the inner contour to 1 on the outer border of the red; -1 elsewhere.
         curves: name -> vertex indices from the image's left to its right; curves of one side (`_left`, `_right`) run
-            from the inside outwards; `border` is a loop from the top over the left, its first vertex repeated at the end.
+            from the inside outwards; `border` is a loop from the top over the left, its first vertex repeated last.
         landmarks: `[68]` vertex indices in iBUG order.
     """
 
@@ -143,9 +144,25 @@ def _add_mouth(half: _HalfLayout):
 def _add_nose(half: _HalfLayout):
     half.add("bridge", [(0, 0.17), (0, 0.05), (0, -0.07), (0, -0.195)])
     half.add("base", [(0, -0.335), (0.068, -0.328), (0.128, -0.302)])
-    half.add("wing", [(0.172, -0.25), (0.152, -0.19), (0.06, -0.235), (0.10, -0.272), (0.185, -0.30), (0.075, -0.19),
-                      (0.115, -0.215), (0.04, -0.285), (0.03, -0.35), (0.085, -0.355), (0.045, -0.12), (0.04, -0.02),
-                      (0.095, -0.10), (0.085, 0.02)])
+    half.add(
+        "wing",
+        [
+            (0.172, -0.25),
+            (0.152, -0.19),
+            (0.06, -0.235),
+            (0.10, -0.272),
+            (0.185, -0.30),
+            (0.075, -0.19),
+            (0.115, -0.215),
+            (0.04, -0.285),
+            (0.03, -0.35),
+            (0.085, -0.355),
+            (0.045, -0.12),
+            (0.04, -0.02),
+            (0.095, -0.10),
+            (0.085, 0.02),
+        ],
+    )
 
 
 def _border():
@@ -175,7 +192,11 @@ def _free_points(fixed):
 def _in_opening(x, y, margin=0.0):
     """Whether layout points with x >= 0 lie in the eye's or the mouth's opening, widened by `margin`."""
     t = np.clip((x - EYE_X) / EYE_HALF_WIDTH, -1, 1)
-    eye = (np.abs(x - EYE_X) < EYE_HALF_WIDTH) & (y < EYE_Y + lid(t, True) + margin) & (y > EYE_Y + lid(t, False) - margin)
+    eye = (
+        (np.abs(x - EYE_X) < EYE_HALF_WIDTH)
+        & (y < EYE_Y + lid(t, True) + margin)
+        & (y > EYE_Y + lid(t, False) - margin)
+    )
     t = x / (MOUTH_HALF_WIDTH * INNER_WIDTH)
     gap = LAYOUT_GAP * (1 - np.clip(t, 0, 1) ** 2) + margin
     return eye | ((t < 1) & (np.abs(y - lip_line(np.clip(t, 0, 1))) < gap))
@@ -190,7 +211,7 @@ def _triangulate(layout, curves):
     middle = (a + b + c) / 3
     eye = np.isin(triangles, np.concatenate([curves["lid_upper"], curves["lid_lower"]])).all(1)
     eye &= _in_opening(*middle.T)
-    # Rows of the lips come closer than columns towards the corner, where Delaunay would bridge them: lips are laid in strips.
+    # Towards the corner the lips' rows come closer than their columns and Delaunay would bridge them: use strips.
     upper, lower = layout[curves["upper_4"]], layout[np.append(curves["lower_4"], curves["upper_4"][-1])]
     lips = np.isin(triangles, np.concatenate([index for name, index in curves.items() if _is_lip(name)])).all(1)
     lips &= (middle[:, 1] < np.interp(middle[:, 0], *upper.T)) & (middle[:, 1] > np.interp(middle[:, 0], *lower.T))
@@ -209,7 +230,7 @@ def _lip_strips(curves):
     for name, flip in (("upper", False), ("lower", True)):
         rows = [curves[f"{name}_{row}"] for row in range(len(LIP_ROWS))]
         triangles = []
-        for inner, outer in zip(rows[:-1], rows[1:]):
+        for inner, outer in itertools.pairwise(rows):
             for i in range(last):
                 triangles += [(inner[i], inner[i + 1], outer[i + 1]), (inner[i], outer[i + 1], outer[i])]
             triangles.append((inner[last], inner_corner, outer[last]))
@@ -224,8 +245,10 @@ def _mirror(layout, flat, lip, lip_row, triangles, curves):
     partner = np.arange(len(layout))
     partner[~seam] = len(layout) + np.arange((~seam).sum())
     other = triangles[:, [0, 2, 1]]
-    whole = [np.concatenate([part, part[~seam] * sign])
-             for part, sign in ((layout, [-1, 1]), (flat, [-1, 1]), (lip, 1), (lip_row, 1))]
+    whole = [
+        np.concatenate([part, part[~seam] * sign])
+        for part, sign in ((layout, [-1, 1]), (flat, [-1, 1]), (lip, 1), (lip_row, 1))
+    ]
     both = {}
     for name, index in curves.items():
         if seam[index[0]]:  # from the middle outwards: join both halves into one curve
@@ -238,7 +261,9 @@ def _mirror(layout, flat, lip, lip_row, triangles, curves):
 
 def lid_vertices(template: Template):
     """Indices of the vertices on the edges of the four lids."""
-    return np.concatenate([template.curves[f"lid_{lid}_{side}"] for lid in ("upper", "lower") for side in ("left", "right")])
+    return np.concatenate(
+        [template.curves[f"lid_{lid}_{side}"] for lid in ("upper", "lower") for side in ("left", "right")]
+    )
 
 
 def _landmarks(curves, jaw_left_to_right):

@@ -1,9 +1,9 @@
 """The texture atlas: a linear albedo model and seeded fine detail.
 
 albedo = mean + sum over the 20 coefficients of coefficient * basis. A coefficient moves the colour of one region (skin,
-lips, brows, beard, iris, hair) in one channel by `ALBEDO_UNIT`, or adds blush or shadow under the eyes. The coefficients
-are complete for the linear part; `detail` multiplies it by seeded noise, freckles and moles that no coefficient describes.
-Reflectances are 0 to 1 in the renderer's working space. The clothes' patches are painted by the scene.
+lips, brows, beard, iris, hair) in one channel by `ALBEDO_UNIT`, or adds blush or shadow under the eyes. The
+coefficients are complete for the linear part; `identity.detail` multiplies it by seeded noise, freckles and moles that
+no coefficient describes. Reflectances are 0 to 1. The clothes' patches are painted by the scene.
 """
 
 import functools
@@ -25,15 +25,31 @@ from data_pipelines.synthetic.template import (
 from thjax.face3d.kernels import kernel
 
 ATLAS_HEIGHT, ATLAS_WIDTH = 320, 512
-PATCHES = {"face": (0, 0, 320, 256), "hair": (0, 256, 192, 192), "eye": (192, 256, 96, 96), "neck": (192, 352, 64, 96),
-           "clothes": (256, 352, 64, 96), "collar": (288, 256, 16, 96), "teeth_upper": (0, 448, 32, 64),
-           "teeth_lower": (32, 448, 32, 64), "tongue": (64, 448, 64, 64), "ear": (128, 448, 64, 64)}
+PATCHES = {
+    "face": (0, 0, 320, 256),
+    "hair": (0, 256, 192, 192),
+    "eye": (192, 256, 96, 96),
+    "neck": (192, 352, 64, 96),
+    "clothes": (256, 352, 64, 96),
+    "collar": (288, 256, 16, 96),
+    "teeth_upper": (0, 448, 32, 64),
+    "teeth_lower": (32, 448, 32, 64),
+    "tongue": (64, 448, 64, 64),
+    "ear": (128, 448, 64, 64),
+}
 """Top row, left column, height and width of each patch, texels."""
 FACE_X, FACE_Y = 1.05, 1.36
 """Half extents of the template that the face's patch shows, head units."""
+TEXELS_PER_UNIT = 256 / (2 * FACE_X)
 
-REGIONS = {"skin": (0.72, 0.54, 0.45), "lip": (0.62, 0.33, 0.31), "brow": (0.40, 0.29, 0.22), "beard": (0.66, 0.50, 0.42),
-           "iris": (0.30, 0.27, 0.22), "hair": (0.28, 0.21, 0.15)}
+REGIONS = {
+    "skin": (0.72, 0.54, 0.45),
+    "lip": (0.62, 0.33, 0.31),
+    "brow": (0.40, 0.29, 0.22),
+    "beard": (0.66, 0.50, 0.42),
+    "iris": (0.30, 0.27, 0.22),
+    "hair": (0.28, 0.21, 0.15),
+}
 """Mean colour of each region whose colour the coefficients move."""
 ADDED = {"blush": (0.010, -0.050, -0.042), "under_eye": (-0.045, -0.050, -0.035)}
 """What one unit of each added tint adds where its mask is 1."""
@@ -130,7 +146,9 @@ def _paint_face_skin(layers, x, y):
 
 def _paint_face_features(layers, x, y):
     ax = np.abs(x)
-    beard = np.clip(1.7 * bump(x, y, 0, -0.86, 0.55, 0.28), 0, 1) * step(-0.30, -0.46, y + 0.22 * np.clip(ax - 0.45, 0, 1))
+    beard = np.clip(1.7 * bump(x, y, 0, -0.86, 0.55, 0.28), 0, 1) * step(
+        -0.30, -0.46, y + 0.22 * np.clip(ax - 0.45, 0, 1)
+    )
     beard = np.maximum(beard, 0.95 * bump(x, y, 0, -0.44, 0.17, 0.060) * step(-0.36, -0.40, y))
     layers.paint("face", "beard", 0.9 * beard * (0.93 + 0.07 * np.sin(97 * x + 61 * y) * np.sin(83 * y - 41 * ax)))
     inside, line, over = _lip_masks(x, y)
@@ -141,14 +159,22 @@ def _paint_face_features(layers, x, y):
     b = (ax - EYE_X - 0.015) / 0.25
     half = 0.036 * (1 - 0.45 * step(-0.3, 1, b)) * step(-1.06, -0.80, b) * step(1.06, 0.78, b)
     hairs = 0.86 + 0.14 * np.sin(210 * ax + 150 * y)
-    brow = step(1.30, 0.45, np.abs(y - brow_line(b) - 0.003) / np.maximum(half, 1e-3)) * hairs * step(0.004, 0.012, half)
+    brow = (
+        step(1.30, 0.45, np.abs(y - brow_line(b) - 0.003) / np.maximum(half, 1e-3)) * hairs * step(0.004, 0.012, half)
+    )
     layers.paint("face", "brow", 0.93 * np.clip(brow, 0, 1))
     t = np.clip((ax - EYE_X) / EYE_HALF_WIDTH, -1, 1)
     near = np.abs(ax - EYE_X)
     above, below = y - EYE_Y - lid(t, True), EYE_Y + lid(t, False) - y
-    layers.tint("face", (0.60, 0.53, 0.52), 0.60 * np.exp(-0.5 * ((above - 0.042) / 0.012) ** 2) * step(0.185, 0.13, near))
-    layers.tint("face", (0.10, 0.08, 0.08), 0.95 * np.exp(-0.5 * ((above - 0.006) / 0.013) ** 2) * step(0.195, 0.165, near))
-    layers.tint("face", (0.50, 0.40, 0.38), 0.65 * np.exp(-0.5 * ((below - 0.004) / 0.011) ** 2) * step(0.19, 0.15, near))
+    layers.tint(
+        "face", (0.60, 0.53, 0.52), 0.60 * np.exp(-0.5 * ((above - 0.042) / 0.012) ** 2) * step(0.185, 0.13, near)
+    )
+    layers.tint(
+        "face", (0.10, 0.08, 0.08), 0.95 * np.exp(-0.5 * ((above - 0.006) / 0.013) ** 2) * step(0.195, 0.165, near)
+    )
+    layers.tint(
+        "face", (0.50, 0.40, 0.38), 0.65 * np.exp(-0.5 * ((below - 0.004) / 0.011) ** 2) * step(0.19, 0.15, near)
+    )
     view(layers.added["blush"], "face")[:] = (both_sides(x, y, 0.47, -0.20, 0.17, 0.14))[..., None]
     view(layers.added["under_eye"], "face")[:] = (both_sides(x, y, 0.34, 0.00, 0.13, 0.05))[..., None]
 
@@ -170,12 +196,18 @@ def _paint_mouth(layers):
         u, v = _patch_grid(patch)
         place = (np.abs(u - 0.5) * teeth + 0.0) % 1  # a gap between the two middle teeth
         gaps = np.exp(-0.5 * (np.minimum(place, 1 - place) / 0.07) ** 2)
-        back = 1 - 0.75 * step(0.15, 0.5, np.abs(u - 0.5))
+        back = 1 - 0.55 * step(0.15, 0.5, np.abs(u - 0.5))
         edge = v if patch == "teeth_upper" else 1 - v  # 1 at the cutting edge
         gum = step(0.42, 0.30, edge)
-        tooth = np.array([0.80, 0.77, 0.70]) * ((1 - 0.40 * gaps) * back * (0.72 + 0.28 * step(0.3, 0.8, edge)))[..., None]
-        layers.paint(patch, None, np.ones_like(u), tooth * (1 - gum[..., None]) + gum[..., None] * back[..., None]
-                     * np.array([0.42, 0.18, 0.18]))
+        tooth = (
+            np.array([0.80, 0.77, 0.70]) * ((1 - 0.40 * gaps) * back * (0.72 + 0.28 * step(0.3, 0.8, edge)))[..., None]
+        )
+        layers.paint(
+            patch,
+            None,
+            np.ones_like(u),
+            tooth * (1 - gum[..., None]) + gum[..., None] * back[..., None] * np.array([0.42, 0.18, 0.18]),
+        )
     u, v = _patch_grid("tongue")
     shade = (0.30 + 0.70 * step(0.0, 0.8, v)) * (1 - 0.22 * np.exp(-0.5 * ((u - 0.5) / 0.04) ** 2))
     layers.paint("tongue", None, np.ones_like(u), np.array([0.52, 0.22, 0.22]) * shade[..., None])
@@ -234,7 +266,9 @@ def linear_atlas(coefficients):
     weights, fixed = _layers()
     regions = np.asarray(coefficients[: 3 * len(REGIONS)], np.float32).reshape(-1, 3) * np.float32(ALBEDO_UNIT)
     colours = np.asarray(list(REGIONS.values()), np.float32) + regions
-    added = np.asarray(coefficients[3 * len(REGIONS) :], np.float32)[:, None] * np.asarray(list(ADDED.values()), np.float32)
+    added = np.asarray(coefficients[3 * len(REGIONS) :], np.float32)[:, None] * np.asarray(
+        list(ADDED.values()), np.float32
+    )
     return _combine(weights, fixed, np.concatenate([colours, added]).astype(np.float32))
 
 
@@ -265,9 +299,11 @@ def wrinkle_masks():
     ax = np.abs(x)
     lines = sum(np.exp(-0.5 * ((y - height - 0.035 * np.cos(2.2 * x)) / 0.010) ** 2) for height in (0.55, 0.64, 0.735))
     forehead = 0.30 * lines * step(0.55, 0.25, ax)
-    frown = 0.42 * np.exp(-0.5 * ((ax - 0.050 - 0.1 * (y - 0.3)) / 0.012) ** 2) * step(0.22, 0.30, y) * step(0.48, 0.38, y)
+    frown = (
+        0.42 * np.exp(-0.5 * ((ax - 0.050 - 0.1 * (y - 0.3)) / 0.012) ** 2) * step(0.22, 0.30, y) * step(0.48, 0.38, y)
+    )
     crow = sum(np.exp(-0.5 * ((y - EYE_Y - slope * (ax - 0.50)) / 0.008) ** 2) for slope in (0.65, 0.12, -0.45))
     corners = 0.33 * crow * step(0.565, 0.60, ax) * step(0.72, 0.64, ax)
-    fold = np.exp(-0.5 * ((ax - 0.215 - 0.55 * np.clip(-0.30 - y, 0, 0.5)) / 0.016) ** 2)
-    folds = 0.45 * fold * step(-0.68, -0.52, y) * step(-0.24, -0.34, y)
+    fold = np.exp(-0.5 * ((ax - 0.215 - 0.55 * np.clip(-0.30 - y, 0, 0.5)) / 0.022) ** 2)
+    folds = 0.32 * fold * step(-0.68, -0.52, y) * step(-0.24, -0.34, y)
     return np.stack([forehead, frown, corners, folds], -1).astype(np.float32)

@@ -24,7 +24,7 @@ def real_harmonic(band, order, normals):
 def test_basis_is_scipys():
     normals = sphere(200)
     orders = (0, -1, 0, 1, -2, -1, 0, 1, 2)
-    expected = np.stack([real_harmonic(band, order, normals) for band, order in zip(BAND_OF, orders)], -1)
+    expected = np.stack([real_harmonic(band, order, normals) for band, order in zip(BAND_OF, orders, strict=True)], -1)
     np.testing.assert_allclose(basis(normals), expected, atol=1e-12)
 
 
@@ -55,4 +55,6 @@ def test_mirrored_light():
 
 def test_jax_gives_the_same():
     normals, light = sphere(50), np.random.default_rng(0).normal(size=(9, 3))
-    np.testing.assert_allclose(shade(jnp.asarray(normals), jnp.asarray(light)), shade(normals, light), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        shade(jnp.asarray(normals), jnp.asarray(light)), shade(normals, light), rtol=1e-4, atol=1e-5
+    )

@@ -12,8 +12,12 @@ MODEL = LinearModel(RNG.normal(size=(11, 3)), RNG.normal(size=(4, 11, 3)), RNG.n
 
 def test_shape_is_the_sum():
     alpha, delta = RNG.normal(size=(2, 4)), RNG.normal(size=(2, 6))
-    expected = [MODEL.mean + sum(a * field for a, field in zip(alpha[b], MODEL.identity))
-                + sum(d * field for d, field in zip(delta[b], MODEL.expression)) for b in range(2)]
+    expected = np.repeat(MODEL.mean[None], 2, 0)
+    for b in range(2):
+        for k in range(4):
+            expected[b] += alpha[b, k] * MODEL.identity[k]
+        for k in range(6):
+            expected[b] += delta[b, k] * MODEL.expression[k]
     np.testing.assert_allclose(MODEL.shape(alpha, delta), expected, atol=1e-12)
     np.testing.assert_allclose(MODEL.shape(jnp.asarray(alpha), jnp.asarray(delta)), expected, rtol=1e-4, atol=1e-5)
 

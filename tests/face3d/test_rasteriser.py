@@ -9,7 +9,7 @@ SIZE = 64
 
 
 def oracle(points, inverse_depth, triangles, height, width, two_sided=False):
-    """Ids by testing every pixel centre against every triangle: barycentric coordinates and top-left rule in float64."""
+    """Ids by testing every pixel centre against every triangle: barycentric coordinates, top-left rule, float64."""
     y, x = np.mgrid[0:height, 0:width] + 0.5
     ids, nearest = np.full((height, width), EMPTY), np.zeros((height, width))
     for index, corners in enumerate(triangles):

@@ -43,7 +43,7 @@ def rotation_matrix(angles):
 
 
 def rotation_angles(matrix):
-    """Angles Rx, Ry, Rz in rad of matrices, the inverse of `rotation_matrix` for |Ry| < pi / 2: `[..., 3, 3]` -> `[..., 3]`."""
+    """Angles Rx, Ry, Rz in rad, the inverse of `rotation_matrix` for |Ry| < pi / 2: `[..., 3, 3]` -> `[..., 3]`."""
     space = matrix.__array_namespace__()
     pitch = space.atan2(-matrix[..., 1, 2], matrix[..., 2, 2])
     yaw = space.asin(space.clip(matrix[..., 0, 2], -1.0, 1.0))

@@ -1,6 +1,6 @@
 """Diffuse light by nine spherical-harmonics coefficients (Ramamoorthi and Hanrahan 2001).
 
-Normals are unit vectors in camera axes (x right, y down, z away): a surface that faces the camera has normal (0, 0, -1).
+Normals are unit vectors in camera axes (x right, y down, z away): a surface that faces the camera has (0, 0, -1).
 A light is `[9, C]` coefficients of the irradiance, divided by pi: the colour that leaves a surface is its albedo times
 `shade(normals, light)`.
 """
@@ -11,8 +11,17 @@ COEFFICIENTS = 9
 BAND_OF = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 """Band l of each of the nine functions."""
 _FIRST, _LINEAR, _PRODUCT = math.sqrt(1 / (4 * math.pi)), math.sqrt(3 / (4 * math.pi)), math.sqrt(15 / (4 * math.pi))
-CONSTANTS = (_FIRST, _LINEAR, _LINEAR, _LINEAR, _PRODUCT, _PRODUCT, math.sqrt(5 / (16 * math.pi)), _PRODUCT,
-             math.sqrt(15 / (16 * math.pi)))
+CONSTANTS = (
+    _FIRST,
+    _LINEAR,
+    _LINEAR,
+    _LINEAR,
+    _PRODUCT,
+    _PRODUCT,
+    math.sqrt(5 / (16 * math.pi)),
+    _PRODUCT,
+    math.sqrt(15 / (16 * math.pi)),
+)
 """Factor before each polynomial 1; y, z, x; xy, yz, 3z^2-1, xz, x^2-y^2."""
 COSINE_LOBE = (1.0, 2 / 3, 1 / 4)
 """What the clamped cosine of a diffuse surface keeps of each band, divided by pi (their equation 8)."""
@@ -21,11 +30,11 @@ MIRROR_SIGNS = (1, 1, 1, -1, -1, 1, 1, -1, 1)
 
 
 def basis(normals):
-    """The nine real orthonormal functions in the order 1; y, z, x; xy, yz, 3z^2-1, xz, x^2-y^2: `[..., 3]` -> `[..., 9]`."""
+    """The nine real orthonormal functions, in the order of `CONSTANTS`: `[..., 3]` -> `[..., 9]`."""
     space = normals.__array_namespace__()
     x, y, z = normals[..., 0], normals[..., 1], normals[..., 2]
     polynomials = [1 + 0 * x, y, z, x, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y]
-    functions = [constant * polynomial for constant, polynomial in zip(CONSTANTS, polynomials)]
+    functions = [constant * polynomial for constant, polynomial in zip(CONSTANTS, polynomials, strict=True)]
     return space.stack(functions, axis=-1)
 
 
@@ -46,7 +55,7 @@ def distant_light(direction, colour):
 
 
 def ambient_light(colour):
-    """Coefficients of light that comes equally from everywhere, so that every surface receives `colour` `[C]` -> `[9, C]`."""
+    """Coefficients of light from everywhere alike: every surface receives `colour` `[C]` -> `[9, C]`."""
     space = colour.__array_namespace__()
     first = colour[None, :] / CONSTANTS[0]
     return space.concatenate([first, space.zeros((COEFFICIENTS - 1, colour.shape[0]), dtype=colour.dtype)], axis=0)

