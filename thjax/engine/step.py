@@ -36,9 +36,9 @@ def make_step(stage: Stage, ctx: Context, guard: GuardConfig = GuardConfig(), ac
     def step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         rngs = Rngs(jax.random.fold_in(key, state.step // accumulate), batch["example_id"])
         turn = state.stage_step // accumulate
-        nets, scalars, per_example, norms = _run_phases(stage, state.nets, turn, batch, rngs, ctx)
+        nets, scalars, per_example, losses, norms = _run_phases(stage, state.nets, turn, batch, rngs, ctx)
         changed = [name for name in nets if nets[name] is not state.nets[name]]
-        finite = all_finite(([nets[name] for name in changed], norms))
+        finite = all_finite(([nets[name] for name in changed], losses, norms))
         ran = jnp.array([turn % phase.every == 0 for phase in stage.gradient_phases], bool)
         judged, keep = judge(state.guard, guard, finite, norms, ran)
         for name in changed:
@@ -67,9 +67,9 @@ def make_step(stage: Stage, ctx: Context, guard: GuardConfig = GuardConfig(), ac
 
 
 def _run_phases(stage: Stage, start, turn, batch, rngs, ctx):
-    """Shared forward pass and all phases: (nets, scalars, per-example values, [P] gradient norms), not yet judged."""
+    """All phases, not yet judged: (nets, scalars, per-example values, [P] losses, [P] gradient norms)."""
     nets = dict(start)
-    scalars, per_example, norms = {}, {}, []
+    scalars, per_example, losses, norms = {}, {}, [], []
     remat = None if stage.remat is None else SaveNames(stage.remat)
 
     def run_shared(params):
@@ -86,16 +86,17 @@ def _run_phases(stage: Stage, start, turn, batch, rngs, ctx):
             nets[phase.net] = nets[phase.net].replace(variables=written)
             continue
         run = _grad_phase(phase, stage, start, shared, pull, remat, batch, rngs, ctx)
-        updated, metrics, examples, norm = (
+        updated, metrics, examples, loss, norm = (
             run(nets) if phase.every == 1 else _on_turn(turn % phase.every == 0, run, nets)
         )
         nets.update(updated)
         _add(scalars, metrics, stage)
         _add(per_example, examples, stage)
+        losses.append(loss)
         norms.append(norm)
     if remat:
         remat.check()
-    return nets, scalars, per_example, jnp.array(norms)
+    return nets, scalars, per_example, jnp.array(losses), jnp.array(norms)
 
 
 def _recomputed(function, remat: SaveNames | None):
@@ -111,7 +112,7 @@ def _add(collected: dict, new, stage: Stage):
 
 
 def _grad_phase(phase: GradPhase, stage: Stage, start, shared, pull, remat, batch, rngs, ctx):
-    """A function nets -> (updated nets of this phase, metrics, per-example values, gradient norm)."""
+    """A function nets -> (updated nets of this phase, metrics, per-example values, loss, gradient norm)."""
     names = [trained.net for trained in phase.trains]
 
     def run(nets):
@@ -123,7 +124,7 @@ def _grad_phase(phase: GradPhase, stage: Stage, start, shared, pull, remat, batc
         params = params_of(nets, names)
         argnums = (0, 1) if phase.through_shared else (0,)
         grad_fn = jax.value_and_grad(_recomputed(loss, remat), argnums, has_aux=True, allow_int=True)
-        (_, aux), (grads, *cotangent) = grad_fn(params, shared)
+        (value, aux), (grads, *cotangent) = grad_fn(params, shared)
         if phase.through_shared:
             (back,) = pull(*cotangent)
             grads = {n: jax.tree.map(jnp.add, grads[n], back[n]) if n in back else grads[n] for n in names}
@@ -141,7 +142,8 @@ def _grad_phase(phase: GradPhase, stage: Stage, start, shared, pull, remat, batc
                 opt_state=opt_state,
                 variables=aux.variables.get(trained.net, net.variables),
             )
-        return updated, aux.metrics, aux.per_example, optax.global_norm(grads)
+        # The loss may be NaN where its gradient is not: a NaN that no parameter reaches. All shards must judge alike.
+        return updated, aux.metrics, aux.per_example, ctx.pmean(value), optax.global_norm(grads)
 
     return run
 
@@ -153,17 +155,17 @@ def _on_turn(turn, run, nets):
         return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
     def busy(nets):
-        updated, metrics, examples, norm = run(nets)
-        return updated, jax.tree.map(floating, metrics), jax.tree.map(floating, examples), norm
+        updated, metrics, examples, loss, norm = run(nets)
+        return updated, jax.tree.map(floating, metrics), jax.tree.map(floating, examples), loss, norm
 
     def idle(nets):
-        updated, metrics, examples, norm = jax.eval_shape(busy, nets)
+        updated, *reports, loss, norm = jax.eval_shape(busy, nets)
 
         def blank(shape):
             return jnp.full(shape.shape, jnp.nan, shape.dtype)
 
         same = {name: nets[name] for name in updated}
-        return same, jax.tree.map(blank, metrics), jax.tree.map(blank, examples), jnp.zeros(norm.shape, norm.dtype)
+        return same, *jax.tree.map(blank, reports), jnp.zeros(loss.shape, loss.dtype), jnp.zeros(norm.shape, norm.dtype)
 
     return jax.lax.cond(turn, busy, idle, nets)
 
