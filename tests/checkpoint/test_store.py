@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from thjax.checkpoint import files, store
+from thjax.checkpoint import store
+from thjax.core import files
 from thjax.core.errors import UserError
 
 RECORD = store.Record(step=3, stage="a", stage_step=3, position=12, bookkeeping={"best_step": 2}, config={"x": 1},

@@ -94,8 +94,9 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
     bests = {1: 1, 2: 2, 3: 2, 4: 2, 5: 2, 6: 6, 7: 6, 8: 6}
     kept = {}
     for step, best in bests.items():
-        net = NetState(params={"w": jax.numpy.full(3, step)})
-        state = TrainState(jax.numpy.int32(step), jax.numpy.int32(step), {"n": net}, {}, init_guard())
+        nets = {"n": NetState(params={"w": jax.numpy.full(3, step)})}
+        number = jax.numpy.int32(step)
+        state = TrainState(step=number, stage_step=number, nets=nets, ema={}, ema_updates={}, guard=init_guard(1))
         saver.save(state, store.Record(step, "s", step, step, {"best_step": best}, {}, {}, "", {}, 1, {}))
         saver.wait()
         kept[step] = store.steps(tmp_path)

@@ -18,6 +18,7 @@ def test_changed_keys():
 
 def test_free_keys_exist():
     from configs.toy import get_config
+
     from thjax.checkpoint import config_io
 
     assert set(FREE_ON_RESUME) <= set(config_io.flatten(config_io.to_dict(get_config("demo"))))

@@ -5,7 +5,8 @@ import hashlib
 import json
 import types
 import typing
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from thjax import systems
 from thjax.core.config import RunConfig

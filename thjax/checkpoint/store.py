@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from thjax.checkpoint import files
+from thjax.core import files
 from thjax.core.errors import UserError
 
 VERSION = 1

@@ -5,7 +5,8 @@ Pure and small; a checkpoint keeps it, so that a resumed run stops early at the 
 
 import dataclasses
 import math
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from thjax.core.errors import UserError
 from thjax.engine import Patience

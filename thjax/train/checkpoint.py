@@ -8,7 +8,8 @@ from pathlib import Path
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from thjax.checkpoint import LoadedRun, files, load_run, store
+from thjax.checkpoint import LoadedRun, load_run, store
+from thjax.core import files
 from thjax.core.errors import UserError
 from thjax.engine import TrainState
 

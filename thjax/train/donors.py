@@ -1,15 +1,15 @@
 """Networks that come from elsewhere: another run's checkpoint, or converted weights. The engine touches no file."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
-from safetensors.numpy import load_file
 
-from thjax.checkpoint import files, load_run
+from thjax.checkpoint import load_run
+from thjax.core import files
 from thjax.core.errors import UserError
 from thjax.engine import NetState, Source, Stage, System, init_network
+from thjax.pretrained import weights_file
 
 
 def load_donors(system: System, stage: Stage) -> tuple[dict[str, NetState], dict[str, Any]]:
@@ -41,19 +41,15 @@ def _from_run(name: str, source: Source) -> tuple[NetState, dict[str, Any]]:
 
 
 def _from_weights(name: str, source: Source) -> tuple[NetState, dict[str, Any]]:
-    path = Path(source.path)
-    if not path.is_file():
-        raise UserError(f"weights of {name!r}: {path} does not exist; `thjax weights convert` makes such a file")
-    tree: dict[str, Any] = {}
-    for key, array in load_file(path).items():
-        *parents, leaf = key.split("/")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[leaf] = array
-    tree = tree.get(name, tree)
-    net = NetState(params=tree.pop("params", {}), variables=tree)
-    return net, {"kind": "weights", "path": source.path, "sha256": files.sha256(path)}
+    path = weights_file.find(source.path)
+    if path is None:
+        raise UserError(f"weights of {name!r}: {source.path} has none; `thjax weights convert` makes such a file")
+    nets, _ = weights_file.read(path)
+    if name not in nets:
+        raise UserError(f"{path} has networks {sorted(nets)}, and {name!r} is wanted from it")
+    tree = dict(nets[name])
+    net = NetState(params=tree.pop("params"), variables=tree)
+    return net, {"kind": "weights", "path": str(path), "sha256": files.sha256(path)}
 
 
 def _check_shapes(name: str, donor: NetState, system: System, path: str) -> None:

@@ -5,12 +5,12 @@ bytes are an `Event` message.
 """
 
 import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Callable, Iterator
 
 from tensorboardX.proto.event_pb2 import Event
 
-from thjax.checkpoint import files
+from thjax.core import files
 
 _LENGTH, _CHECKSUM = 8, 4
 

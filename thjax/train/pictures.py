@@ -2,14 +2,15 @@
 
 import io
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from data_pipelines.schema import AUDIO_CONTEXT, SAMPLES_PER_FRAME
-from thjax.checkpoint import files
+from thjax.core import files
 
 STRIP_CLIPS = 4
 STRIP_FRAMES = 4

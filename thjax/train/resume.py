@@ -2,7 +2,8 @@
 
 import logging
 import os
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from thjax.checkpoint.config_io import flatten
 from thjax.checkpoint.store import Record

@@ -11,7 +11,8 @@ import jax
 from data_pipelines.loader import Clips, Loader, clips
 from data_pipelines.manifest import Manifest
 from thjax import __version__, systems
-from thjax.checkpoint import config_io, files
+from thjax.checkpoint import config_io
+from thjax.core import files
 from thjax.core.config import RunConfig
 from thjax.core.errors import UserError
 from thjax.engine import Stage, System, with_accumulation

@@ -13,6 +13,7 @@ from thjax.engine import Evaluation, NetState, Stage, System, TrainState
 from thjax.parallel import compile_evaluate
 from thjax.train import pictures
 
+
 def averaged_nets(state: TrainState) -> dict[str, NetState]:
     """The networks with averaged parameters in place of the trained ones, where the stage keeps averages."""
     averaged = {name: state.nets[name].replace(params=params) for name, params in state.ema.items()}

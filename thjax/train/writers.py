@@ -4,13 +4,13 @@ import json
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 import numpy as np
 from tensorboardX import SummaryWriter
 
-from thjax.checkpoint import files
+from thjax.core import files
 from thjax.train.event_file import filter_events
 
 JSONL, TENSORBOARD = "metrics.jsonl", "tensorboard"

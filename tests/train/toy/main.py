@@ -25,7 +25,8 @@ def install():
 
 def plant(how: str):
     """Replaces a function by one that sends this process a signal at its n-th call, before doing its work."""
-    from thjax.checkpoint import files, store
+    from thjax.checkpoint import store
+    from thjax.core import files
     from thjax.train.checkpoint import Saver
     from thjax.train.feed import Feed
 

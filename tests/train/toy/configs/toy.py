@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from thjax.core.config import TrainConfig
 from thjax.systems.toy.config import Config, ToyConfig
+
+from thjax.core.config import TrainConfig
 
 VARIANTS = ("demo", "two_stages", "patience")
 TRAIN = TrainConfig(log_every=1, evaluate_every=4, evaluate_clips=3, checkpoint_every=2, keep=2)
