@@ -42,6 +42,8 @@ def convolve(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 
 def spread(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
     """See `thjax.blocks.conv.spread`."""
+    if geometry.dims == 2 and geometry.stride == (1, 1) and not _is_dense(geometry):
+        return _spread_by_convolving(y, w, geometry)
     kernel = _kernel_to_blocks(w, geometry)
     if _prefers_taps(y, w.shape[-2], geometry):
         z = y.reshape(-1, y.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1]).T
@@ -60,6 +62,15 @@ def correlate(x: jax.Array, y: jax.Array, geometry: Geometry) -> jax.Array:
     columns = _patches(_to_blocks(x, geometry), geometry)
     w = columns.T @ y.reshape(-1, y.shape[-1])
     return _kernel_from_blocks(w.reshape(*_blocks(geometry), -1, y.shape[-1]), geometry)
+
+
+def _spread_by_convolving(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
+    """At stride 1 the adjoint is itself a convolution, by the flipped kernel."""
+    rest = tuple(k - 1 - p for k, p in zip(geometry.kernel, geometry.padding, strict=True))
+    pad = tuple(max(0, r) for r in rest)
+    x = convolve(y, jnp.swapaxes(w[::-1, ::-1], -1, -2), Geometry(geometry.kernel, (1, 1), pad, y.shape[1:3]))
+    cut = tuple(max(0, -r) for r in rest)
+    return x[:, cut[0]:cut[0] + geometry.size[0], cut[1]:cut[1] + geometry.size[1]]
 
 
 def _is_dense(geometry: Geometry) -> bool:
