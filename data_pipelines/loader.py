@@ -8,6 +8,10 @@ nothing before it. Worker processes and prefetching change the speed, never a by
 
 import dataclasses
 import functools
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import grain
@@ -119,7 +123,8 @@ class BatchIterator:
             # In a worker one thread makes a batch at a time; the workers are the parallelism.
             batches = steps.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)).mp_prefetch(
                 grain.multiprocessing.MultiprocessingOptions(
-                    num_workers=config.workers, per_worker_buffer_size=max(1, -(-config.prefetch // config.workers))))
+                    num_workers=config.workers, per_worker_buffer_size=max(1, -(-config.prefetch // config.workers))),
+                worker_init_fn=_depend_on_the_loop)
         else:
             # grain's own default, 16 threads and 500 elements, is made for elements of some KiB.
             ahead = config.prefetch
@@ -251,6 +256,18 @@ class _Steps(Sequence):
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
         return self._loader.batch_at(self._start + step)
+
+
+def _depend_on_the_loop(worker: int, workers: int) -> None:
+    """Makes a worker process live as long as the loop: it survives Ctrl-C, and ends when its parent was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the whole group; the loop decides, and wants its batch
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _accept_unparsed_flags() -> None:

@@ -1,6 +1,12 @@
 import dataclasses
+import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +23,7 @@ from thjax.core.data_spec import CropSpec, DataSpec
 EVERYTHING = tuple(name for name in schema.BATCH_FIELDS if name not in ("example_id", "valid"))
 CONTEXT, PER_FRAME = schema.AUDIO_CONTEXT, schema.SAMPLES_PER_FRAME
 STORED = CropSpec("none", 16, 16)
+SMALL = DataSpec(fields=("frames", "audio"), window=4, batch=2, mirror=True, crop=CropSpec("canonical", 16, 12))
 
 
 def numbered_clip(key, frames):
@@ -58,6 +65,11 @@ def spec():
 
 def equal(a, b):
     return set(a) == set(b) and all(np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)
+
+
+def digest(batches):
+    values = [batch[name].tobytes() for batch in batches for name in sorted(batch)]
+    return hashlib.sha256(b"".join(values)).hexdigest()
 
 
 def rows_of(batches):
@@ -115,9 +127,8 @@ def test_prefetching_changes_no_byte(corpus, spec, prefetch):
 
 
 @pytest.mark.multi_process
-@pytest.mark.parametrize("workers", [1, 2])
-def test_worker_processes_change_no_byte(corpus, spec, workers):
-    loader = Loader(corpus, spec, seed=1, config=LoaderConfig(workers=workers))
+def test_two_worker_processes_change_no_byte(corpus, spec):
+    loader = Loader(corpus, spec, seed=1, config=LoaderConfig(workers=2))
     with loader.iterate(3) as batches:
         assert all(equal(next(batches), loader.batch_at(3 + i)) for i in range(4))
 
@@ -346,3 +357,47 @@ def test_the_manifest_counts_clips_as_the_loader_sees_them(numbered):
     content = json.loads((numbered / "dataset.json").read_text())
     assert content["splits"]["train"]["frames_masked"] == 1
     assert content["splits"]["train"]["records"] == Loader(numbered, DataSpec(fields=("pose",))).examples
+
+
+LOOP = """
+import multiprocessing, os, signal, sys
+from data_pipelines.loader import Loader
+from tests.data_pipelines.test_loader import SMALL, digest
+from thjax.core.config import LoaderConfig
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, lambda *_: print("caught"))
+    batches = Loader(sys.argv[1], SMALL, config=LoaderConfig(workers=1)).iterate()
+    next(batches)
+    os.killpg(0, signal.SIGINT)
+    print(digest(next(batches) for _ in range(8)))
+    print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.multi_process
+def test_a_worker_changes_no_byte_survives_ctrl_c_and_ends_with_a_killed_loop(corpus, tmp_path):
+    script = tmp_path / "loop.py"
+    script.write_text(LOOP)
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, str(script), str(corpus)], stdout=subprocess.PIPE, text=True, timeout=120,
+                          cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, start_new_session=True)
+    caught, digested, workers = done.stdout.splitlines()
+    loader = Loader(corpus, SMALL)
+    assert caught == "caught" and digested == digest(loader.batch_at(step) for step in range(1, 9))
+    pids = [int(pid) for pid in workers.split()]
+    assert done.returncode == -9 and pids
+    deadline = time.monotonic() + 20
+    while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().split()[2] != "Z"
