@@ -14,6 +14,8 @@ from data_pipelines.synthetic.shape import AXIS_Z, SKULL_ABOVE, skull_radius
 from data_pipelines.synthetic.template import FACE_CENTRE_Y
 
 COLUMNS, ROWS = 49, 17
+EDGE_DIVES = 0.045
+"""How far lying hair dives under the skin at its edge, as a part of the skull's size."""
 FALL_FROM = 0.18
 """Height at which hair leaves the skull and hangs."""
 KNOTS = np.radians([0, 15, 30, 45, 57, 68, 80, 95, 120, 150, 180])
@@ -123,7 +125,7 @@ def _shell(name: str, style: HairStyle, flip: int) -> Part:
         y = edge + (top - edge) * np.cos(v * np.pi / 2)
         inflation = thickness + (style.crown - thickness) * step(0.55, 0.05, v)
         if style.soft_edge:
-            inflation = inflation * (0.10 + 0.90 * step(1.0, 0.72, v)) + 0.006
+            inflation = inflation * step(1.0, 0.70, v) + 0.010 - EDGE_DIVES * step(0.82, 1.0, v)
         locks = style.waves * (np.cos(9 * around + 2.2 * v) + 0.6 * np.cos(17 * around - 5 * v)) * step(0.08, 0.4, v)
         inflation = inflation + locks * (step(1.0, 0.8, v) if style.soft_edge else 1)
         x_direction, z_direction = np.sin(azimuth), np.cos(azimuth)

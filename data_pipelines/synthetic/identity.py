@@ -70,8 +70,8 @@ def sample_identity(rng: np.random.Generator) -> Identity:
     skin = _tinted(rng, SKIN_PALE + (SKIN_DARK - SKIN_PALE) * rng.uniform(0, 1), 0.96, 1.04) * rng.uniform(0.95, 1.04)
     darkness = 1 - skin.mean()
     hair_index = rng.choice(len(HAIR_COLOURS), p=_hair_chances(darkness))
-    hair = _tinted(rng, HAIR_COLOURS[hair_index], 0.75, 1.30)
-    iris = _tinted(rng, IRIS_COLOURS[rng.choice(len(IRIS_COLOURS), p=_iris_chances(darkness))], 0.75, 1.30)
+    hair = _tinted(rng, HAIR_COLOURS[hair_index], 0.92, 1.08) * rng.uniform(0.75, 1.30)
+    iris = _tinted(rng, IRIS_COLOURS[rng.choice(len(IRIS_COLOURS), p=_iris_chances(darkness))], 0.80, 1.25)
     lip = _tinted(rng, skin * [0.86, 0.60, 0.62], 0.88, 1.14)
     brow_strength = rng.uniform(0.35, 0.95)
     brow = skin * (1 - brow_strength) + 0.55 * hair * brow_strength

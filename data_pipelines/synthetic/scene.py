@@ -88,7 +88,7 @@ def _colour(rng, low, high, saturation):
 def sample_scene(rng: np.random.Generator) -> Scene:
     """Draws the circumstances of one clip."""
     light, key = _sample_light(rng)
-    first = _colour(rng, 0.12, 0.75, 0.10)
+    first = _colour(rng, 0.12, 0.75, 0.08)
     return Scene(
         light=light,
         key_direction=key,
