@@ -8,7 +8,7 @@ from data_pipelines import schema
 from data_pipelines.synthetic import grammar, motion, prosody, render, scene, speech, voices
 from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.expression import EXPRESSION_INDEX
-from data_pipelines.synthetic.presets import PRESETS, preset
+from data_pipelines.synthetic.presets import PRESETS
 from thjax.face3d.camera import project, rotation_matrix
 
 COLUMN = {name: index for index, name in enumerate(schema.POSE)}
@@ -152,5 +152,3 @@ def test_everything_stays_in_range(clips):
             assert moved.expression.min() >= 0 and moved.expression.max() <= 1
             assert np.abs(moved.gaze).max() <= motion.GAZE_LIMIT and np.isfinite(moved.pose).all()
             assert np.abs(moved.pose[:, 3:]).max() < 0.6, name
-    with pytest.raises(ValueError, match="still, natural, strong"):
-        preset("wild")
