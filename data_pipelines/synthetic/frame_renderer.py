@@ -102,8 +102,10 @@ class FrameRenderer:
         self.vertices[: self.mesh.deforming] = shading.combine(
             self.neutral[: self.mesh.deforming], self.deforming, expression
         )
-        rotation = rotation_matrix(pose[3:])
-        shading.pose_vertices(self.vertices, rotation, pose[:3], rest_translation(self.scene), self.mesh.follows_head)
+        self.rotation = rotation_matrix(pose[3:])
+        shading.pose_vertices(
+            self.vertices, self.rotation, pose[:3], rest_translation(self.scene), self.mesh.follows_head
+        )
 
     def visible(self) -> None:
         """Rasterises the placed mesh into `ids`: the head, then the mouth's inside where the opening is seen."""
@@ -125,7 +127,7 @@ class FrameRenderer:
         triangles = self.mesh.triangles[part[0] : part[1]]
         rasteriser.draw(self.snapped, self.inverse_depth, triangles, part[0], two_sided, *only, self.ids, self.depth)
 
-    def colour(self, expression: np.ndarray, pose: np.ndarray, gaze: np.ndarray) -> None:
+    def colour(self, expression: np.ndarray, gaze: np.ndarray) -> None:
         """Colours the rasterised mesh over the background into `picture`, before lens and sensor."""
         mesh, scene = self.mesh, self.scene
         rasteriser.vertex_normals(self.vertices, self.solid, self.normals)
@@ -138,17 +140,16 @@ class FrameRenderer:
         points = (self.snapped / rasteriser.SUBPIXELS).astype(np.float32)
         surface = (points, self.inverse_depth.astype(np.float32), mesh.triangles, self.uv, self.lights)
         wrinkles = (self.wrinkles, wrinkle_weights(expression))
-        eyes = (view, self._eyes(pose, gaze), self.eye_patch, self.light, self.half_vector)
+        eyes = (view, self._eyes(gaze), self.eye_patch, self.light, self.half_vector)
         shading.shade(self.ids, *surface, self.atlas, *wrinkles, membranes, *eyes, self.samples, self.picture)
 
-    def _eyes(self, pose, gaze):
+    def _eyes(self, gaze):
         """Both eyes as `shading` wants them: camera-to-eye rotation, centre, the head's downward axis: `[2, 5, 3]`."""
-        head = rotation_matrix(pose[3:])
-        look = rotation_matrix(np.array([0.0, -gaze[0], 0.0])) @ rotation_matrix(np.array([gaze[1], 0.0, 0.0]))
+        look = rotation_matrix(np.array([gaze[1], -gaze[0], 0.0]))
         eyes = np.empty((2, 5, 3), np.float32)
-        eyes[:, :3] = (head @ look).T
+        eyes[:, :3] = (self.rotation @ look).T
         eyes[:, 3] = self.vertices[self.mesh.eye_centres]
-        eyes[:, 4] = head[:, 1]
+        eyes[:, 4] = self.rotation[:, 1]
         return eyes
 
     def develop(self, seed: int, index: int) -> np.ndarray:

@@ -100,7 +100,7 @@ def render_clip(
     for index in range(len(expression)):
         renderer.place(expression[index], absolute[index])
         renderer.visible()
-        renderer.colour(expression[index], absolute[index], gaze[index])
+        renderer.colour(expression[index], gaze[index])
         frames[index] = renderer.develop(seed, index)
         landmarks[index] = project(renderer.vertices[renderer.mesh.landmarks].astype(np.float64), camera(size))
     lip_gap, eye_opening = _measures(renderer, expression)

@@ -7,6 +7,8 @@ from thjax.face3d.rasteriser import EMPTY
 
 MOUTH_CAVITY = np.array([0.065, 0.022, 0.022], np.float32)
 """Colour behind teeth and tongue."""
+ONE = np.float32(1)
+"""In single precision, so that kernels do not fall into double."""
 BACK_FACE_LIGHT = np.float32(0.40)
 """Light on the inner side of hair and ears."""
 HIGHLIGHT_POWER_DOUBLINGS = 8
@@ -79,13 +81,16 @@ def light_vertices(normals, light, half_vector, gloss, face, out):
 
 
 @kernel
-def texel(atlas, u, v, channel):
-    """Bilinear sample of an atlas `[H, W, C]` at column u, row v."""
+def texel(atlas, u, v, colour):
+    """Bilinear sample of an atlas `[H, W, 3]` at column u, row v (float32, within the atlas), into `colour` `[3]`."""
     column, row = int(u), int(v)
     fu, fv = u - np.float32(column), v - np.float32(row)
-    top = atlas[row, column, channel] * (1 - fu) + atlas[row, column + 1, channel] * fu
-    bottom = atlas[row + 1, column, channel] * (1 - fu) + atlas[row + 1, column + 1, channel] * fu
-    return top * (1 - fv) + bottom * fv
+    w11 = fu * fv
+    w01, w10 = fu - w11, fv - w11
+    w00 = ONE - fu - w10
+    for c in range(3):
+        top = w00 * atlas[row, column, c] + w01 * atlas[row, column + 1, c]
+        colour[c] = top + w10 * atlas[row + 1, column, c] + w11 * atlas[row + 1, column + 1, c]
 
 
 @kernel
@@ -120,6 +125,7 @@ def _eye(x, y, view, eye, eye_patch, atlas, light, half_vector, colour):
     shine = max(np.float32(0), nx * half_vector[0] + ny * half_vector[1] + nz * half_vector[2])
     for _ in range(HIGHLIGHT_POWER_DOUBLINGS):
         shine *= shine
+    texel(atlas, u, v, colour)
     for c in range(3):
         value = (
             light[0, c]
@@ -132,7 +138,7 @@ def _eye(x, y, view, eye, eye_patch, atlas, light, half_vector, colour):
             + light[7, c] * nx * nz
             + light[8, c] * (nx * nx - ny * ny)
         )
-        colour[c] = texel(atlas, u, v, c) * max(value, np.float32(0.02)) * shade + np.float32(0.60) * shine
+        colour[c] = colour[c] * max(value, np.float32(0.02)) * shade + np.float32(0.60) * shine
 
 
 @kernel
@@ -231,10 +237,10 @@ def _surface(t, x, y, points, inverse_depth, triangles, uv, lights, atlas, wrink
     area = bx * cy - by * cx
     w1 = ((x - ax) * cy - (y - ay) * cx) / area
     w2 = (bx * (y - ay) - by * (x - ax)) / area
-    w0 = (1 - w1 - w2) * inverse_depth[i]
+    w0 = (ONE - w1 - w2) * inverse_depth[i]
     w1 *= inverse_depth[j]
     w2 *= inverse_depth[k]
-    scale = 1 / (w0 + w1 + w2)
+    scale = ONE / (w0 + w1 + w2)
     w0, w1, w2 = w0 * scale, w1 * scale, w2 * scale
     u = max(w0 * uv[i, 0] + w1 * uv[j, 0] + w2 * uv[k, 0], np.float32(0))
     v = max(w0 * uv[i, 1] + w1 * uv[j, 1] + w2 * uv[k, 1], np.float32(0))
@@ -247,6 +253,7 @@ def _surface(t, x, y, points, inverse_depth, triangles, uv, lights, atlas, wrink
     if area < 0:
         fold *= BACK_FACE_LIGHT
     gloss = w0 * lights[i, 3] + w1 * lights[j, 3] + w2 * lights[k, 3]
+    texel(atlas, u, v, colour)
     for c in range(3):
         lit = w0 * lights[i, c] + w1 * lights[j, c] + w2 * lights[k, c]
-        colour[c] = texel(atlas, u, v, c) * lit * fold + gloss
+        colour[c] = colour[c] * lit * fold + gloss

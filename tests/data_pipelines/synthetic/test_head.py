@@ -212,7 +212,7 @@ def distance_to(polygon, points):
 
 
 def test_the_mouths_inside_shows_only_between_the_inner_lips():
-    """Every sample of it lies in the polygon of the projected inner lips (matplotlib decides), to one sample, half a pixel."""
+    """Every sample lies in the polygon of the projected inner lips (matplotlib decides), to half a pixel."""
     curves = Head.load().template.curves
     contour = np.concatenate([curves["upper_0"], curves["lower_0"][::-1]])
     for seed in range(4):

@@ -129,7 +129,7 @@ def test_light_on_the_face_is_the_closed_form():
     renderer.place(np.zeros(20, np.float32), pose)
     renderer.visible()
     renderer.atlas[:] = [0.5, 0.4, 0.3]
-    renderer.colour(np.zeros(20, np.float32), pose, np.zeros(2))
+    renderer.colour(np.zeros(20, np.float32), np.zeros(2))
     blocks = renderer.ids.reshape(128, 2, 128, 2)
     face = (renderer.mesh.triangles < renderer.mesh.face).all(1)
     face[renderer.mesh.one_sided[1] :] = False  # the membranes across eyes and mouth are no surface
