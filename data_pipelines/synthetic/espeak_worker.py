@@ -14,6 +14,7 @@ import ctypes
 import ctypes.util
 import json
 import os
+import signal
 import struct
 import sys
 import traceback
@@ -172,6 +173,7 @@ def load(library):
 
 def main(library):
     """Answers requests until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes the pipe when done
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the library prints must not land among the replies
     try:
