@@ -65,12 +65,13 @@ class TemporalGan:
     def stages(self) -> tuple[Stage, ...]:
         """`reconstruction` where the schedule asks for it, then `adversarial`; the generator's optimizer goes on."""
         c, judges = self.config, [name for name in (FRAME, SEQUENCE) if name in self.networks]
-        chains = {name: self._optimizer(getattr(c.optimizers, name)) for name in self.networks}
+        specs = {name: getattr(c.optimizers, name) for name in self.networks}
+        trained = {name: Trained(name, self._optimizer(spec), spec) for name, spec in specs.items()}
         ema = Ema((GENERATOR,), c.optimizers.ema) if c.optimizers.ema else Ema()
         common = dict(
             data=c.data, shared=self.make_frames, shared_trains=(GENERATOR,), ema=ema, evaluate=("reconstruction",)
         )
-        learn = lambda loss: GradPhase((Trained(GENERATOR, chains[GENERATOR]),), loss, through_shared=True)
+        learn = lambda loss: GradPhase((trained[GENERATOR],), loss, through_shared=True)
         stages, steps = [], c.schedule.reconstruction_steps
         if steps or not judges:
             until = Until(steps=steps) if judges else self._until()
@@ -78,7 +79,7 @@ class TemporalGan:
                 "reconstruction", phases=(learn(self.reconstruct),), until=until, init={GENERATOR: Source()}, **common
             ))
         if judges:
-            judge = GradPhase(tuple(Trained(name, chains[name]) for name in judges), self.discriminate)
+            judge = GradPhase(tuple(trained[name] for name in judges), self.discriminate)
             taken = Source("previous") if stages else Source()
             stages.append(Stage(
                 "adversarial", phases=(judge, learn(self.deceive)), until=self._until(),

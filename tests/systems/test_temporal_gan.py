@@ -1,0 +1,475 @@
+"""The temporal GAN against its torch twin, and what its stages, masks and sampler promise."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+from temporal_gan_twin import TWINS, TrainStep, convert, frames_to_torch, randomise
+
+from configs import temporal_gan as variants
+from thjax import systems
+from thjax.core.context import Context
+from thjax.core.data_spec import CropSpec, DataSpec
+from thjax.core.rngs import Rngs
+from thjax.engine import GenerateRequest, NetState, enter_stage, make_step
+from thjax.metrics.mouth import mouth_mask
+from thjax.optim import OptimizerConfig
+from thjax.systems.temporal_gan import inputs
+from thjax.systems.temporal_gan.config import (
+    Config,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    LossConfig,
+    OptimizersConfig,
+    ScheduleConfig,
+)
+from thjax.systems.temporal_gan.evaluators import mouth_box
+from thjax.systems.temporal_gan.system import reconstruction_weights
+
+KEY = jax.random.key(0)
+
+
+def quick_jit(function):
+    """Compiled in a hurry: these programs are small and run once or twice."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def narrow(generator=None, discriminators=None, losses=None, **fields) -> Config:
+    """The real topology, made small."""
+    audio = (2, 3, 4, 4, 3, 2)
+    defaults = dict(
+        data=DataSpec(
+            fields=variants.FIELDS, window=5, batch=3, crop=CropSpec("canonical", height=16, width=12)
+        ),
+        optimizers=OptimizersConfig(
+            *(OptimizerConfig(learning_rate=rate) for rate in (2e-3, 1e-3, 5e-4))
+        ),
+        schedule=ScheduleConfig(reconstruction_steps=3, steps=3, patience=0),
+    )
+    return Config(
+        **(defaults | fields),
+        generator=GeneratorConfig(**(dict(
+            audio_channels=audio, audio_code=6, context=5, noise=3, identity=4, channels=(4, 6),
+        ) | (generator or {}))),
+        discriminators=DiscriminatorConfig(**(dict(
+            frame_channels=(4, 5), frames_per_clip=2, sequence_channels=(4, 5), audio_channels=audio, code=6,
+            context=5, hidden=4,
+        ) | (discriminators or {}))),
+        losses=LossConfig(**(dict(reconstruction_map="mouth") | (losses or {}))),
+    )
+
+
+def make_batch(config: Config, seed: int = 0, frames: int | None = None) -> dict:
+    rng, b, t = np.random.default_rng(seed), config.data.batch, frames or config.data.window
+    h, w = config.data.crop.height, config.data.crop.width
+    return {
+        "example_id": np.arange(b, dtype=np.uint32),
+        "valid": np.ones((b, t), np.float32),
+        "frames": rng.integers(0, 256, (b, t, h, w, 3), dtype=np.uint8),
+        "still": rng.integers(0, 256, (b, h, w, 3), dtype=np.uint8),
+        "audio": rng.integers(-9000, 9000, (b, t * 640 + 6400), dtype=np.int16),
+        "landmarks": rng.uniform(3, 12, (b, t, 68, 2)).astype(np.float32),
+    }
+
+
+def entered(system, until: str):
+    """The state at the start of a stage, and the stage."""
+    state, previous = None, None
+    for stage in system.stages:
+        enter = functools.partial(enter_stage, system.networks, stage, previous=previous)
+        state = quick_jit(enter)(state, KEY)
+        if stage.name == until:
+            return state, stage
+        previous = stage
+    raise AssertionError(until)
+
+
+@functools.cache
+def compiled(config: Config, name: str):
+    """(system, state at the start of the stage, compiled step)."""
+    system = systems.build(config)
+    state, stage = entered(system, name)
+    return system, state, quick_jit(make_step(stage, Context()))
+
+
+def close(ours, twins, tolerance=1e-4):
+    ours, twins = np.asarray(ours), np.asarray(twins)
+    assert ours.shape == twins.shape
+    assert np.abs(ours - twins).max() <= tolerance * max(np.abs(twins).max(), 1e-6)
+
+
+# ---- networks against torch
+
+SDA = dict(audio_rate=50_000, audio_window=10_000, audio_channels=(2, 3, 4, 4, 3))
+TWINNED = {
+    "demo": variants.get_config("demo"),
+    "synthetic": dataclasses.replace(variants.get_config("synthetic"), precision="f32"),
+    "static": narrow(dict(context_layers=0, noise_layers=0)),
+    "fifty_kilohertz": narrow(SDA, dict(audio_channels=(2, 3, 4, 4, 3))),
+}
+PAIRS = [(name, net) for name in ("demo", "synthetic") for net in TWINS]
+PAIRS += [("static", "generator"), ("fifty_kilohertz", "generator")]
+
+
+@pytest.mark.parametrize("name, net", PAIRS)
+def test_forward_equals_the_torch_twin(name, net):
+    config, clips, frames = TWINNED[name], 2, 2
+    rng, (h, w) = np.random.default_rng(3), (TWINNED[name].data.crop.height, TWINNED[name].data.crop.width)
+    draw = lambda *shape: rng.uniform(-0.9, 0.9, shape).astype(np.float32)
+    given = {
+        "generator": (draw(clips, h, w, 3), draw(clips, frames, config.generator.audio_window),
+                      draw(clips, frames, config.generator.noise)),
+        "frame_discriminator": (draw(clips, frames, h, w, 3), draw(clips, h, w, 3)),
+        "sequence_discriminator": (draw(clips, frames, h, w, 3), draw(clips, frames, config.generator.audio_window)),
+    }[net]
+    torch.manual_seed(0)
+    twin = randomise(TWINS[net](config), 1, config.generator.norm_momentum if net == "generator" else 0.9)
+    module, variables = systems.build(config).networks[net].module, convert(twin)
+    theirs = [frames_to_torch(x) if x.ndim >= 4 else torch.from_numpy(x) for x in given]
+    for train in (False, True) if name == "demo" else (True,):
+        apply = quick_jit(lambda v, x, train=train: module.apply(v, *x, train=train, mutable=["batch_stats"]))
+        made, updated = apply(variables, given)
+        expected = twin.train(train)(*theirs).detach().numpy()
+        close(made, np.moveaxis(expected, -3, -1) if net == "generator" else expected)
+    # Running variances differ by design: torch keeps the unbiased one.
+    after = paths(convert(twin).get("batch_stats", {}))
+    for path, value in paths(updated.get("batch_stats", {})).items():
+        assert path in after
+        if path.endswith("mean"):
+            close(value, after[path])
+
+
+def test_step_equals_the_torch_twin():
+    """Losses of three steps: every gradient, every optimizer and the order of the phases enter into them."""
+    config = narrow(losses=dict(reconstruction=40.0))
+    _, state, step = compiled(config, "adversarial")
+    torch.manual_seed(1)
+    twins = {name: randomise(twin(config), i) for i, (name, twin) in enumerate(TWINS.items())}
+    nets = {}
+    for name, twin in twins.items():
+        variables = jax.tree.map(jnp.asarray, convert(twin))
+        nets[name] = state.nets[name].replace(params=variables.pop("params"), variables=variables)
+    state = state.replace(nets=nets)
+    torch_step = TrainStep(config, twins)
+    for index in range(3):
+        batch = make_batch(config, seed=index)
+        rngs = Rngs(jax.random.fold_in(KEY, index), jnp.asarray(batch["example_id"]))
+        prepared = torch_step.place(prepare(config, batch, rngs))
+        expected = {name: float(value) for name, value in torch_step(prepared).items()}
+        state = state.replace(step=jnp.int32(index))
+        state, metrics = step(state, batch, KEY)
+        for name, value in expected.items():
+            assert abs(float(metrics.scalars[name]) - value) <= 1e-3 * abs(value), (index, name)
+
+
+def prepare(config, batch, rngs):
+    """What the twin's step takes: our inputs, noise and sampled frames included."""
+    frames = batch["valid"].shape[1]
+    weights = reconstruction_weights(config, batch)
+    return {
+        "still": inputs.to_unit(batch["still"]), "frames": inputs.to_unit(batch["frames"]),
+        "windows": inputs.batch_windows(config.generator, jnp.asarray(batch["audio"])),
+        "noise": inputs.draw_noise(config.generator, rngs.stream("noise"), frames),
+        "weights": jnp.broadcast_to(weights, (config.data.batch, frames, *weights.shape[-2:])),
+        "chosen": inputs.choose_frames(
+            rngs.stream("judged_frames"), batch["valid"], config.discriminators.frames_per_clip
+        ),
+    }
+
+
+# ---- variants
+
+
+@pytest.mark.parametrize("variant", variants.VARIANTS)
+def test_every_variant_has_the_sizes_of_the_description(variant):
+    config = variants.get_config(variant)
+    system = systems.build(config)
+    for name, network in system.networks.items():
+        shapes = jax.eval_shape(network.init, KEY)
+        with torch.device("meta"):
+            twin = TWINS[name](config)
+        ours = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+        assert ours == sum(p.numel() for p in twin.parameters())
+    b, t, (h, w) = 2, 3, (config.data.crop.height, config.data.crop.width)
+    generator = system.networks["generator"]
+    frames = jax.eval_shape(
+        generator.module.apply, jax.eval_shape(generator.init, KEY), jnp.zeros((b, h, w, 3)),
+        jnp.zeros((b, t, config.generator.audio_window)), jnp.zeros((b, t, config.generator.noise)),
+    )
+    assert frames.shape == (b, t, h, w, 3)
+    assert [stage.name for stage in system.stages][-1] == "adversarial"
+    assert config.system == "temporal_gan" and config.variant == variant
+
+
+def test_the_papers_numbers_stand_in_the_config():
+    c = variants.get_config("grid")
+    assert (c.data.crop.height, c.data.crop.width, c.data.crop.recipe, c.data.mirror) == (128, 96, "canonical", True)
+    g = c.generator
+    assert (g.context, g.context_layers, g.identity, g.noise, g.noise_layers) == (256, 2, 50, 10, 1)
+    assert g.audio_window == 0.16 * g.audio_rate
+    assert (c.losses.reconstruction, c.losses.reconstruction_map) == (400, "lower_half")
+    o = c.optimizers
+    rates = (o.generator.learning_rate, o.frame_discriminator.learning_rate, o.sequence_discriminator.learning_rate)
+    assert rates == (2e-4, 1e-3, 5e-5)
+    assert c.schedule.patience == 10 and o.sequence_discriminator.decay == "constant"
+    readings = [variants.get_config(v).optimizers.generator for v in ("synthetic", "decay_to_tenth")]
+    assert [(r.decay, r.decay_factor, r.decay_after_epochs) for r in readings] == [
+        ("exponential", 0.9, 20), ("drop", 0.1, 20)
+    ]
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(ValueError, match="demo, synthetic, grid"):
+        variants.get_config("gird")
+    with pytest.raises(ValueError, match="temporal_gan"):
+        systems.build(dataclasses.replace(narrow(), system="temporal_fan"))
+    assert "temporal_gan" in systems.names()
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda c: dataclasses.replace(c, data=dataclasses.replace(c.data, crop=CropSpec(height=18))), "divide by 4"),
+    (lambda c: dataclasses.replace(c, data=dataclasses.replace(c.data, fields=("frames",))), "still"),
+    (lambda c: dataclasses.replace(c, data=dataclasses.replace(c.data, fields=variants.FIELDS[:3])), "landmarks"),
+    (lambda c: dataclasses.replace(c, generator=dataclasses.replace(c.generator, audio_window=8000)), "audio_window"),
+    (lambda c: dataclasses.replace(c, generator=dataclasses.replace(c.generator, audio_channels=(2,))), "channels"),
+    (lambda c: ScheduleConfig(), "no end"),
+])
+def test_configs_that_cannot_work_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        change(narrow())
+
+
+def test_a_decay_by_epochs_needs_the_length_of_an_epoch():
+    config = dataclasses.replace(narrow(), optimizers=OptimizersConfig())
+    state, stage = entered(systems.build(config), "adversarial")
+    with pytest.raises(ValueError, match="batches_per_epoch"):
+        jax.eval_shape(make_step(stage, Context()), state, make_batch(config), KEY)
+    filled = config.with_batches_per_epoch(7)
+    assert filled.schedule.batches_per_epoch == 7 == filled.with_batches_per_epoch(9).schedule.batches_per_epoch
+    state, stage = entered(systems.build(filled), "adversarial")
+    jax.eval_shape(make_step(stage, Context()), state, make_batch(filled), KEY)
+
+
+# ---- stages
+
+
+def paths(tree):
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def without_gradient(name):
+    """A bias in front of batch statistics is subtracted again: its gradient is rounding noise."""
+    return "audio/conv_" in name and name.endswith("bias")
+
+
+def test_gradients_are_finite_and_reach_every_trained_weight():
+    config = narrow()
+    system, state, _ = compiled(config, "adversarial")
+    batch = make_batch(config)
+    rngs = Rngs(KEY, jnp.asarray(batch["example_id"]))
+    params = {name: net.params for name, net in state.nets.items()}
+
+    @quick_jit
+    def gradients(params):
+        def judged(judges):
+            shared, _ = system.make_frames(params, state.nets, batch, rngs, Context())
+            return system.discriminate(judges, state.nets, shared, batch, rngs, Context())[0]
+
+        def deceived(generator):
+            nets = {n: net.replace(params=params[n]) for n, net in state.nets.items()}
+            shared, _ = system.make_frames({"generator": generator}, nets, batch, rngs, Context())
+            return system.deceive({}, nets, shared, batch, rngs, Context())[0]
+
+        return jax.grad(judged)({n: p for n, p in params.items() if n != "generator"}), jax.grad(deceived)(
+            params["generator"]
+        )
+
+    for name, gradient in paths(gradients(params)).items():
+        assert np.isfinite(gradient).all(), name
+        assert without_gradient(name) or np.abs(gradient).max() > 1e-9, name
+
+
+def test_each_phase_moves_its_own_networks_and_no_other():
+    config = narrow()
+    system, state, _ = compiled(config, "adversarial")
+    stage = system.stages[-1]
+    for index, moved in enumerate(({"frame_discriminator", "sequence_discriminator"}, {"generator"})):
+        alone = dataclasses.replace(stage, phases=(stage.phases[index],))
+        after, _ = quick_jit(make_step(alone, Context()))(state, make_batch(config), KEY)
+        for name in state.nets:
+            same = [np.array_equal(a, b) for a, b in zip(
+                jax.tree.leaves(state.nets[name].params), jax.tree.leaves(after.nets[name].params), strict=True
+            )]
+            assert not any(same) if name in moved else all(same), name
+
+
+def test_the_generators_optimizer_goes_on_where_the_discriminators_join():
+    system, state, step = compiled(narrow(), "reconstruction")
+    for _ in range(3):
+        state, _ = step(state, make_batch(narrow()), KEY)
+    first, second = system.stages
+    joined = enter_stage(system.networks, second, state, KEY, previous=first)
+    jax.tree.map(np.testing.assert_array_equal, joined.nets["generator"], state.nets["generator"])
+    assert set(joined.nets) == {"generator", "frame_discriminator", "sequence_discriminator"}
+
+
+def test_a_short_run_learns():
+    config = narrow()
+    _, state, step = compiled(config, "reconstruction")
+    losses = []
+    for _ in range(30):
+        state, metrics = step(state, make_batch(config), KEY)
+        losses.append(float(metrics.scalars["l1"]))
+    assert np.isfinite(losses).all()
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_padded_frames_change_nothing():
+    config = narrow()
+    _, state, step = compiled(config, "adversarial")
+    batch, other = make_batch(config), make_batch(config, seed=9)
+    batch["valid"][1, 3:] = 0
+    changed = {name: value.copy() for name, value in batch.items()}
+    for name in ("frames", "landmarks"):
+        changed[name][1, 3:] = other[name][1, 3:]
+    # The window of the last valid frame reaches 960 samples beyond it.
+    heard = 3200 + 3 * 640 + 960
+    changed["audio"][1, heard:] = other["audio"][1, heard:]
+    (one, left), (two, right) = step(state, batch, KEY), step(state, changed, KEY)
+    jax.tree.map(np.testing.assert_array_equal, (one, left.scalars), (two, right.scalars))
+    changed["frames"][1, 2] = other["frames"][1, 2]
+    assert step(state, changed, KEY)[1].scalars["l1"] != left.scalars["l1"]
+
+
+# ---- ablations
+
+
+def test_the_static_baseline_remembers_nothing():
+    config = narrow(dict(context_layers=0, noise_layers=0), dict(sequence=False))
+    system = systems.build(config)
+    assert set(system.networks) == {"generator", "frame_discriminator"}
+    network = system.networks["generator"]
+    variables = network.init(KEY)
+    assert not {"context", "noise"} & set(variables["params"])
+    rng = np.random.default_rng(0)
+    still = rng.uniform(-1, 1, (1, 16, 12, 3)).astype(np.float32)
+    windows = rng.uniform(-1, 1, (1, 4, 2560)).astype(np.float32)
+    noise = rng.standard_normal((1, 4, 3)).astype(np.float32)
+    order = np.array([2, 0, 3, 1])
+    made = network.module.apply(variables, still, windows, noise)
+    shuffled = network.module.apply(variables, still, windows[:, order], noise[:, order])
+    np.testing.assert_allclose(shuffled, made[:, order], atol=1e-6)
+
+
+@pytest.mark.parametrize("judges", [dict(sequence=False), dict(frame=False), dict(sequence=False, frame=False)])
+def test_a_discriminator_that_is_left_out_is_neither_built_nor_trained(judges):
+    schedule = ScheduleConfig(steps=3, patience=0)
+    config = narrow(discriminators=judges, schedule=schedule)
+    system = systems.build(config)
+    name = "reconstruction" if len(judges) == 2 else "adversarial"
+    assert [stage.name for stage in system.stages] == [name]
+    state, stage = entered(system, name)
+    _, metrics = jax.eval_shape(make_step(stage, Context()), state, make_batch(config), KEY)
+    left = {f"{key}_discriminator" for key in ("frame", "sequence")} - {f"{key}_discriminator" for key in judges}
+    assert {key.removesuffix("_accuracy") for key in metrics.scalars if key.endswith("_accuracy")} == left
+
+
+# ---- evaluation
+
+
+def test_the_evaluator_measures_what_the_metrics_room_measures():
+    config = narrow()
+    system, state, _ = compiled(config, "reconstruction")
+    batch = make_batch(config)
+    batch["valid"][0, 4:] = 0
+    rngs = Rngs(KEY, jnp.asarray(batch["example_id"]))
+    made = quick_jit(lambda nets: system.evaluators["reconstruction"](nets, batch, rngs, Context()))(state.nets)
+    for i, counted in enumerate(batch["valid"] > 0):
+        truth, frames = batch["frames"][i][counted], np.asarray(made.frames)[i][counted]
+        np.testing.assert_allclose(made.per_example["psnr"][i], peak_signal_noise_ratio(truth, frames), rtol=1e-4)
+        mask = mouth_mask(batch["landmarks"][i], 16, 12)
+        np.testing.assert_array_equal(mouth_box(jnp.asarray(batch["landmarks"][i]), 16, 12), mask)
+        error = np.mean((truth.astype(float) - frames)[mask[counted]] ** 2)
+        np.testing.assert_allclose(made.per_example["mouth_psnr"][i], 10 * np.log10(255**2 / error), rtol=1e-4)
+        l1 = np.abs(truth.astype(float) - frames).mean() / 127.5
+        np.testing.assert_allclose(made.per_example["l1"][i], l1, atol=0.005)
+
+
+def test_frames_are_judged_uniformly_among_the_valid_ones():
+    valid = jnp.asarray([[1, 1, 0, 1, 0.0], [0, 0, 0, 0, 1.0]])
+    chosen = np.asarray(inputs.choose_frames(jax.random.split(KEY, 2), valid, 3000))
+    shares = np.bincount(chosen[0], minlength=5) / 3000
+    np.testing.assert_allclose(shares, [1 / 3, 1 / 3, 0, 1 / 3, 0], atol=0.04)
+    assert (chosen[1] == 4).all()
+
+
+# ---- sampling
+
+
+def run_sampler(config, state, audio, seed=0, still=None):
+    """All frames of a sampler, and the sampler. `audio` [T * 640 + 6400] holds its context."""
+    sampler = systems.build(config).sampler(state.nets, {})
+    still = make_batch(config)["still"][0] if still is None else still
+    carry, pieces = sampler.plan(GenerateRequest(still=still, seed=seed)), []
+    hop = 640 * sampler.chunk_frames
+    for start in range(3200 - sampler.lookbehind, len(audio) - 3200 - 640 + 1 - sampler.lookbehind, hop):
+        carry, frames = sampler.chunk(carry, audio[start : start + sampler.lookbehind + hop + sampler.lookahead])
+        pieces.append(sampler.finish(carry, np.asarray(frames)))
+    return np.concatenate(pieces), sampler
+
+
+@pytest.mark.parametrize("rate, chunks", [(dict(), (1, 3)), (SDA, (2,))])
+def test_chunks_of_any_size_equal_the_whole(rate, chunks):
+    config = narrow(rate, dict(sequence=False), schedule=ScheduleConfig(steps=1))
+    network = systems.build(config).networks["generator"]
+    variables = quick_jit(network.init)(KEY)
+    # Statistics of a fresh network hardly let anything through; these do.
+    stats = jax.tree.map(lambda leaf: 0.03 * leaf, variables["batch_stats"])
+    net = NetState(variables["params"], variables={"batch_stats": stats})
+    state = dataclasses.make_dataclass("State", ["nets"])({"generator": net})
+    batch = make_batch(config, frames=6)
+    audio, still = batch["audio"][0], batch["still"][0]
+
+    def draw(net, still, audio):
+        noise = inputs.clip_noise(config.generator, jax.random.key(5), jnp.arange(6))[None]
+        windows = inputs.batch_windows(config.generator, audio[None])
+        variables = {"params": net.params, **net.variables}
+        return network.module.apply(variables, inputs.to_unit(still[None]), windows, noise)
+
+    expected = (np.asarray(quick_jit(draw)(net, still, audio)[0]) + 1) * 127.5
+    assert np.ptp(expected, axis=0).max() > 5
+    for chunk in chunks:
+        made, sampler = run_sampler(dataclasses.replace(config, chunk_frames=chunk), state, audio, 5, still)
+        assert made.shape == (6, 16, 12, 3) and made.dtype == np.uint8
+        assert np.abs(made - expected).max() < 0.51
+    if not rate:
+        assert (sampler.lookbehind, sampler.lookahead) == (960, 960)
+
+
+def test_the_seed_alone_decides_the_noise_and_clips_can_share_a_program():
+    config = narrow()
+    _, state, _ = compiled(config, "reconstruction")
+    audio = make_batch(config, frames=4)["audio"]
+    one, sampler = run_sampler(config, state, audio[0], seed=1)
+    again, _ = run_sampler(config, state, audio[0], seed=1)
+    other, _ = run_sampler(config, state, audio[0], seed=2)
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+    carries = [sampler.plan(GenerateRequest(still=make_batch(config)["still"][0], seed=s)) for s in (1, 2)]
+    carry = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *carries)
+    pieces = np.stack([audio[0][3200 - 960 : 3200 + 1280 + 960]] * 2)
+    _, together = jax.jit(jax.vmap(sampler.chunk))(carry, pieces)
+    assert np.abs(np.asarray(together).astype(int) - np.stack([one[:2], other[:2]])).max() <= 1
+
+
+def test_a_still_of_another_size_is_refused():
+    config = narrow()
+    _, state, _ = compiled(config, "reconstruction")
+    with pytest.raises(ValueError, match="\\(16, 12, 3\\)"):
+        run_sampler(config, state, make_batch(config)["audio"][0], still=np.zeros((8, 8, 3), np.uint8))
