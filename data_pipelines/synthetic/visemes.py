@@ -104,6 +104,8 @@ PHONEME_VISEMES = {
 }
 """Espeak's phonemes to visemes; diphthongs and triphthongs share their time equally. ";" is the palatal glide."""
 BILABIALS = ("p", "b", "m")
+VOWEL_LETTERS = "aAeEiIoOuUV@03&"
+"""First letters of the engine's vowels."""
 
 CLOSURE_SECONDS = 0.06
 """Shortest time of full closure. It exceeds a frame (0.04 s), so some frame always lies inside it."""
@@ -224,6 +226,3 @@ def _segments(phonemes: Sequence[Phoneme]) -> tuple[np.ndarray, np.ndarray, np.n
                               for shape in SHAPES])
     starts[0], ends[-1] = -np.inf, np.inf  # the clip's silence goes on outside it
     return np.array(starts), np.array(ends), np.array(targets), np.array(dominance)
-
-
-VOWEL_LETTERS = "aAeEiIoOuUV@03&"

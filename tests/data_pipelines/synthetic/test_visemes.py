@@ -68,7 +68,7 @@ def test_a_bilabial_closes_at_25_frames_per_second_wherever_it_falls(seconds, of
     mouth = visemes.mouth(phonemes, 50)
     middle = (phonemes[2].start + phonemes[2].end) / 2
     assert column(mouth, "press")[nearest(middle)] > 0.99
-    for name in LIP_OPENING_NAMES[:1]:
+    for name in set(LIP_OPENING_NAMES) - {"AU26"}:  # the jaw may hang a little behind closed lips
         assert column(mouth, name)[nearest(middle)] < 0.01
     assert column(mouth, "AU25")[nearest(middle - 0.12)] > 0.5 and column(mouth, "AU25")[nearest(middle + 0.12)] > 0.5
 
