@@ -11,13 +11,13 @@ import functools
 import pathlib
 import tempfile
 import time
+from unittest import mock
 
 from benchmarks import timing
 from data_pipelines import records
 from data_pipelines.loader import Loader
 from data_pipelines.order import uniform_draws
 from data_pipelines.shards import ShardReader
-from thjax.core.config import LoaderConfig
 from thjax.core.data_spec import CropSpec, DataSpec
 
 SPEC = DataSpec(fields=("frames", "still", "audio", "landmarks"), window=12, batch=4, mirror=True,
@@ -46,17 +46,20 @@ def render_corpus(folder: pathlib.Path) -> pathlib.Path:
 
 def measure(data: pathlib.Path, batches: int) -> dict:
     """Rows in the one form of results; frames are those of the windows, the stills come on top."""
-    loader = Loader(data, SPEC)
-    feed = Loader(data, SPEC, config=LoaderConfig(prefetch=2)).iterate()
+    kept = Loader(data, SPEC)
+    with mock.patch("data_pipelines.loader.KEPT_BYTES", 0):
+        loader = Loader(data, SPEC)
+    ahead = loader.iterate()
     runs = {
         "roof: read, unpack, decode": functools.partial(bare_loop, loader, batches),
-        "loader, one thread": functools.partial(one_thread, loader, batches),
-        "loader, prefetching": functools.partial(consume, feed, batches),
+        "loader, nothing kept": functools.partial(one_thread, loader, batches),
+        "loader, nothing kept, prefetching": functools.partial(consume, ahead, batches),
+        "loader, small split kept in memory": functools.partial(one_thread, kept, batches),
     }
     cpu = {name: [] for name in runs}
     timed = {name: functools.partial(add_cpu_time, run, cpu[name]) for name, run in runs.items()}
     wall = timing.interleave(timed, ROUNDS)
-    feed.close()
+    ahead.close()
     frames = batches * SPEC.batch * SPEC.window
     rows = {name: {"frames/s": timing.median([frames / seconds for seconds in wall[name]]),
                    "CPU ms/batch": timing.median(cpu[name][1:], 1e3 / batches)} for name in runs}
@@ -91,10 +94,10 @@ def one_thread(loader: Loader, batches: int) -> None:
         loader.batch_at(step)
 
 
-def consume(feed, batches: int) -> None:
+def consume(ahead, batches: int) -> None:
     """Batches made ahead by background threads."""
     for _ in range(batches):
-        next(feed)
+        next(ahead)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,19 @@ ALWAYS = ("example_id", "valid")
 """Fields of every batch."""
 
 
+class KeptCrops:
+    """Cropped frames of one record that were made before; lies in the record under "crops".
+
+    Attributes:
+        frames: uint8 `[n, H, W, 3]`.
+        there: bool `[n]`, which of them are made.
+    """
+
+    def __init__(self, count: int, height: int, width: int):
+        self.frames = np.empty((count, height, width, 3), np.uint8)  # takes memory only where it is written
+        self.there = np.zeros(count, bool)
+
+
 @dataclasses.dataclass(frozen=True)
 class ExampleMaker:
     """Makes examples of one split.
@@ -75,8 +88,7 @@ class ExampleMaker:
         """T frames from `start` on with their labels, zeros with `valid` 0 where the record ends; not yet selected."""
         stride, fields = self.spec.stride, self.spec.fields
         indices = range(record["n"])[start :: stride][: self.length]
-        window = slice(indices.start, indices.stop, stride)
-        example = {"valid": _pad((record["face_ok"][window] > 0).astype(np.float32), self.length),
+        example = {"valid": _pad((record["face_ok"][indices] > 0).astype(np.float32), self.length),
                    "speaker": np.int32(speaker)}
         if {"frames", "still", "landmarks"} & set(fields):
             example |= self._pixels(record, indices, still)
@@ -85,29 +97,44 @@ class ExampleMaker:
             example["audio"] = _pad(record["audio"][start * schema.SAMPLES_PER_FRAME :][:samples], samples)
         for name in ("au", "au_presence", "pose", "blink", "coefficients"):
             if name in fields:
-                example[name] = _pad(record[name][window].astype(np.float32), self.length)
+                example[name] = self._pad_found(record[name][indices].astype(np.float32), record, indices)
         return example
 
     def _pixels(self, record: dict, indices: range, still: int) -> dict[str, np.ndarray]:
-        spec = self.spec.crop
-        places = [*indices, still]
-        affine = self._affine(record, places)
-        size = (spec.height, spec.width)
-        example = {}
-        if "frames" in self.spec.fields:
-            # The still is decoded once more only where it is not in the window.
-            stored = records.decode_frames(record, places[:-1] if still in indices else places)
-            cropped = crops.warp(stored, affine[: len(stored)], size)
-            example["frames"] = _pad(cropped[: len(indices)], self.length)
-            example["still"] = cropped[indices.index(still) if still in indices else -1]
-        elif "still" in self.spec.fields:
-            example["still"] = crops.warp(records.decode_frames(record, [still]), affine[-1:], size)[0]
-        if "landmarks" in self.spec.fields:
-            moved = crops.transform_points(record["landmarks"][places[:-1]], affine[:-1])
-            example["landmarks"] = _pad(moved, self.length)
+        fields, example = self.spec.fields, {}
+        if "frames" in fields or "still" in fields:
+            cropped = self._cropped(record, [*indices, still] if "frames" in fields else [still])
+            example["still"] = cropped[-1]
+            if "frames" in fields:
+                example["frames"] = _pad(cropped[:-1], self.length)
+        if "landmarks" in fields:
+            moved = crops.transform_points(record["landmarks"][indices], self._affine(record, indices))
+            example["landmarks"] = self._pad_found(moved, record, indices)
         return example
 
-    def _affine(self, record: dict, places: list[int]) -> np.ndarray:
+    def _cropped(self, record: dict, places: Sequence[int]) -> np.ndarray:
+        """Frames `places` of a record as the spec crops them; each is decoded once, or never if it is kept."""
+        kept, once = record.get("crops"), list(dict.fromkeys(places))
+        if kept is None:
+            cropped = self._crop(record, once)
+            return cropped if len(once) == len(places) else cropped[[once.index(place) for place in places]]
+        missing = [place for place in once if not kept.there[place]]
+        if missing:
+            # Two threads may both do this: they write the same bytes, and `there` is set after them.
+            kept.frames[missing] = self._crop(record, missing)
+            kept.there[missing] = True
+        return kept.frames[places]
+
+    def _crop(self, record: dict, places: Sequence[int]) -> np.ndarray:
+        size = (self.spec.crop.height, self.spec.crop.width)
+        return crops.warp(records.decode_frames(record, places), self._affine(record, places), size)
+
+    def _pad_found(self, values: np.ndarray, record: dict, indices: range) -> np.ndarray:
+        """Labels padded to T and zero where there is no face: a tracker may have left anything there, NaN included."""
+        found = (record["face_ok"][indices] > 0).reshape(-1, *[1] * (values.ndim - 1))
+        return _pad(np.where(found, values, np.float32(0)), self.length)
+
+    def _affine(self, record: dict, places: Sequence[int]) -> np.ndarray:
         """Maps of the frames `places`; a frame without a face takes the map of the nearest frame that has one."""
         spec, size = self.spec.crop, (record["height"], record["width"])
         found = np.flatnonzero(record["face_ok"])

@@ -6,7 +6,6 @@ h * batch / n to (h + 1) * batch / n, so 1, 2 and 4 hosts see the same global ba
 nothing before it. Worker processes and prefetching change the speed, never a byte.
 """
 
-import dataclasses
 import functools
 import os
 import signal
@@ -18,7 +17,7 @@ import grain
 import numpy as np
 
 from data_pipelines import records
-from data_pipelines.examples import ExampleMaker, check_fields, coefficient_mirror
+from data_pipelines.examples import ExampleMaker, KeptCrops, check_fields, coefficient_mirror
 from data_pipelines.manifest import Manifest
 from data_pipelines.order import ShuffledOrder
 from data_pipelines.schema import DataError
@@ -28,6 +27,10 @@ from thjax.core.data_spec import DataSpec
 
 HASHED_AT_START = 2**30
 """Corpora of up to this many bytes are hashed when a loader opens them (a second); larger ones by `Manifest.verify`."""
+
+
+KEPT_BYTES = 512 * 2**20
+"""A split whose records and cropped frames fit in here is read and decoded once, unless worker processes decode."""
 
 
 class Loader:
@@ -68,8 +71,14 @@ class Loader:
         self._order = ShuffledOrder(self._rows, seed)
         longest = int(self.manifest.index["n"][self._rows].max())
         self.length = spec.window or -(-longest // spec.stride)
-        self._records = _RecordReader(self.manifest, ExampleMaker(
-            spec, seed, self.length, coefficient_mirror(spec, self.manifest)))
+        maker = ExampleMaker(spec, seed, self.length, coefficient_mirror(spec, self.manifest))
+        self._records = _RecordReader(self.manifest, maker, keep=not config.workers and self._size() <= KEPT_BYTES)
+
+    def _size(self) -> int:
+        """Bytes of the split's records and cropped frames."""
+        stored = sum(shard["bytes"] for shard in self.manifest.content["shards"] if shard["split"] == self.spec.split)
+        crop = self.spec.crop
+        return stored + int(self.manifest.index["n"][self._rows].sum()) * crop.height * crop.width * 3
 
     @functools.cached_property
     def _dataset(self) -> grain.MapDataset:
@@ -170,10 +179,8 @@ class Clips(Sequence):
         length: T, frames of every example.
     """
 
-    def __init__(self, data_dir, split: str, spec: DataSpec, limit: int | None = None, optional: Sequence[str] = ()):
+    def __init__(self, data_dir, split: str, spec: DataSpec, limit: int | None = None):
         self.manifest = open_corpus(data_dir, spec)
-        added = [name for name in optional if name not in spec.fields and name in self.manifest.labels]
-        spec = dataclasses.replace(spec, fields=(*spec.fields, *added), mirror=False)
         index, rows = self.manifest.index, self.manifest.rows(split)
         numbers, starts = np.unique(index["clip"][rows], return_index=True)
         segments = np.split(rows, starts[1:]) if len(rows) else []
@@ -201,7 +208,7 @@ class Clips(Sequence):
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
 
-def clips(data_dir, split: str, spec: DataSpec, limit: int | None = None, optional: Sequence[str] = ()) -> Clips:
+def clips(data_dir, split: str, spec: DataSpec, limit: int | None = None) -> Clips:
     """Whole clips of a split in a fixed order.
 
     Args:
@@ -209,9 +216,8 @@ def clips(data_dir, split: str, spec: DataSpec, limit: int | None = None, option
         split: of its manifest.
         spec: fields, stride and crop; its split, window and mirror do not apply.
         limit: at most so many, spread over the split; None or 0 takes all.
-        optional: fields added to the spec's where the corpus has them.
     """
-    return Clips(data_dir, split, spec, limit, optional)
+    return Clips(data_dir, split, spec, limit)
 
 
 def open_corpus(data_dir, spec: DataSpec) -> Manifest:
@@ -228,10 +234,17 @@ def open_corpus(data_dir, spec: DataSpec) -> Manifest:
 
 
 class _RecordReader:
-    """Rows of the index to examples."""
+    """Rows of the index to examples.
 
-    def __init__(self, manifest: Manifest, maker: ExampleMaker):
+    Args:
+        manifest: of the corpus.
+        maker: of the examples.
+        keep: whether records and their cropped frames stay in memory once they were used.
+    """
+
+    def __init__(self, manifest: Manifest, maker: ExampleMaker, keep: bool = False):
         self._index, self._maker = manifest.index, maker
+        self._keep, self._kept = keep, {}
         self.shards = ShardReader([manifest.directory / shard["name"] for shard in manifest.content["shards"]])
 
     def example(self, position: int, row: int) -> dict[str, np.ndarray]:
@@ -241,8 +254,15 @@ class _RecordReader:
         return self._maker.whole([self._record(row) for row in rows], self._index["speaker"][rows[0]], number)
 
     def _record(self, row: int) -> dict:
+        if row in self._kept:
+            return self._kept[row]
         data = self.shards.read(int(self._index["shard"][row]), int(self._index["offset"][row]))
-        return records.decode(data, self._maker.labels)
+        record = records.decode(data, self._maker.labels)
+        if not self._keep:
+            return record
+        crop = self._maker.spec.crop
+        record["crops"] = KeptCrops(record["n"], crop.height, crop.width)
+        return self._kept.setdefault(row, record)
 
 
 class _Steps(Sequence):

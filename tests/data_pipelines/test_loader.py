@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_pipelines import schema
+from data_pipelines import records, schema
 from data_pipelines.loader import Loader, clips
 from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
@@ -108,6 +108,7 @@ def test_hosts_share_the_batch_of_one_host(corpus, spec, hosts):
 
 
 def test_the_stream_starts_anywhere_without_replay(corpus, spec, monkeypatch):
+    monkeypatch.setattr("data_pipelines.loader.KEPT_BYTES", 0)
     loader = Loader(corpus, spec, seed=1, config=LoaderConfig(prefetch=0))
     reads = []
     read = ShardReader.read
@@ -131,6 +132,24 @@ def test_two_worker_processes_change_no_byte(corpus, spec):
     loader = Loader(corpus, spec, seed=1, config=LoaderConfig(workers=2))
     with loader.iterate(3) as batches:
         assert all(equal(next(batches), loader.batch_at(3 + i)) for i in range(4))
+
+
+def test_a_small_split_is_decoded_once_and_changes_no_byte(corpus, spec, monkeypatch):
+    kept = Loader(corpus, spec, seed=1)
+    monkeypatch.setattr("data_pipelines.loader.KEPT_BYTES", 0)
+    fresh = Loader(corpus, spec, seed=1)
+    decoded = []
+    decode = records.decode_frames
+    monkeypatch.setattr(records, "decode_frames", lambda record, places: decoded.extend(
+        (record["key"], place) for place in places) or decode(record, places))
+    batches = [kept.batch_at(step) for step in range(40)]
+    assert len(set(decoded)) == len(decoded) <= 378  # frames of the 9 clips
+    decoded.clear()
+    with kept.iterate() as threads:
+        assert all(equal(batch, next(threads)) for batch in batches)
+    assert not decoded
+    assert all(equal(batch, fresh.batch_at(step)) for step, batch in enumerate(batches[:10]))
+    assert len(decoded) > len(set(decoded))
 
 
 def test_an_epoch_shows_every_record_once(corpus, spec):
@@ -240,13 +259,16 @@ def test_a_frame_without_a_face_takes_the_crop_of_its_neighbour(tmp_path):
     shard = writer.plan({"train": ["toy/s0/c0"]})[0]
     clip = toy_clip("toy/s0/c0", 6, 32, 0) | {"face_ok": np.array([1, 0, 1, 1, 0, 0], np.uint8)}
     clip["landmarks"][[1, 4, 5]] = np.nan
+    clip["au"][4] = np.nan
     clip["frames"][:] = clip["frames"][0]
     writer.write_shard(shard, lambda key: clip)
-    spec = DataSpec(fields=("frames",), window=6, batch=1, crop=CropSpec("canonical", 16, 12))
+    spec = DataSpec(fields=("frames", "landmarks", "au"), window=6, batch=1, crop=CropSpec("canonical", 16, 12))
     example = Loader(writer.finish([shard]).directory, spec).example_at(0)
     assert example["valid"].tolist() == [1, 0, 1, 1, 0, 0]
     np.testing.assert_array_equal(example["frames"][1], example["frames"][0])
     np.testing.assert_array_equal(example["frames"][5], example["frames"][3])
+    assert np.isfinite(example["landmarks"]).all() and np.isfinite(example["au"]).all()
+    assert (example["landmarks"][[0, 2, 3]] > 0).any((1, 2)).all() and not example["landmarks"][[1, 4, 5]].any()
 
 
 def test_labels_that_are_not_finite_pass_through(tmp_path):
@@ -326,8 +348,8 @@ def test_damage_found_while_reading_reaches_the_loop(corpus, spec, tmp_path, mon
 
 
 def test_whole_clips_come_in_order_with_their_sound(numbered):
-    spec = DataSpec(fields=("frames", "still", "audio", "pose"), window=5, mirror=True, crop=STORED)
-    whole = clips(numbered, "train", spec, optional=("landmarks", "smile"))
+    spec = DataSpec(fields=("frames", "still", "audio", "pose", "landmarks"), window=5, mirror=True, crop=STORED)
+    whole = clips(numbered, "train", spec)
     assert whole.keys == ["toy/s0/c0", "toy/s1/c0", "toy/s2/c0"] and whole.speakers == ["toy/s0", "toy/s1", "toy/s2"]
     assert whole.length == 110 and len(whole) == 3
     example = whole[2]
