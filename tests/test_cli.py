@@ -1,5 +1,6 @@
 """The dispatcher: quick help, unknown commands, and the boundary between expected errors and defects."""
 
+import pathlib
 import subprocess
 import sys
 
@@ -9,8 +10,10 @@ from thjax import cli
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
-    code = ("import sys; from thjax import cli; status = cli.main(['--help']); "
-            "heavy = {'jax', 'numpy', 'tyro', 'grain'} & set(sys.modules); sys.exit(status or bool(heavy))")
+    code = (
+        "import sys; from thjax import cli; status = cli.main(['--help']); "
+        "heavy = {'jax', 'numpy', 'tyro', 'grain'} & set(sys.modules); sys.exit(status or bool(heavy))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert all(f"  {name} " in done.stdout for name in cli.COMMANDS)
@@ -46,13 +49,16 @@ def test_expected_errors_become_one_message(command, capsys):
 
         return run
 
-    cases = [(UserError("no such key"), 2, "thjax train: no such key"), (DataError("no shard"), 2, "thjax train: no shard"),
-             (RunStopped("stopped", 143), 143, "thjax train: stopped")]
+    cases = [
+        (UserError("no such key"), 2, "thjax train: no such key"),
+        (DataError("no shard"), 2, "thjax train: no shard"),
+        (RunStopped("stopped", 143), 143, "thjax train: stopped"),
+    ]
     for error, code, text in cases:
         command(raising(error))
         assert cli.main(["train"]) == code
         assert capsys.readouterr().err == text + "\n"
-    command(lambda argv: open("/no/such/file"))
+    command(lambda argv: pathlib.Path("/no/such/file").read_text())
     assert cli.main(["train"]) == 2
     assert capsys.readouterr().err == "thjax train: /no/such/file: no such file or directory\n"
     command(lambda argv: TrainConfig(keep=0))  # a ValueError raised in our own code

@@ -10,8 +10,19 @@ from thjax.checkpoint import store
 from thjax.core import files
 from thjax.core.errors import UserError
 
-RECORD = store.Record(step=3, stage="a", stage_step=3, position=12, bookkeeping={"best_step": 2}, config={"x": 1},
-                      statistics={}, manifest_hash="m", pretrained={}, usable_cores=2, versions={})
+RECORD = store.Record(
+    step=3,
+    stage="a",
+    stage_step=3,
+    position=12,
+    bookkeeping={"best_step": 2},
+    config={"x": 1},
+    statistics={},
+    manifest_hash="m",
+    pretrained={},
+    usable_cores=2,
+    versions={},
+)
 
 
 def write(run, step):
@@ -85,8 +96,14 @@ def test_sweep_clears_what_a_kill_left(tmp_path):
 
 
 def test_statistics_survive_json_to_the_bit():
-    tree = {"mean": np.array([0.1, 1 / 3], np.float32), "deep": {"edges": np.linspace(0, 1, 7)}, "n": 3, "names": ["a"],
-            "scalar": np.float32(0.7), "counts": np.array([[2**60]], np.int64)}
+    tree = {
+        "mean": np.array([0.1, 1 / 3], np.float32),
+        "deep": {"edges": np.linspace(0, 1, 7)},
+        "n": 3,
+        "names": ["a"],
+        "scalar": np.float32(0.7),
+        "counts": np.array([[2**60]], np.int64),
+    }
     back = store.unpack(json.loads(json.dumps(store.pack(tree))))
     for name in ("mean", "counts", "scalar"):
         assert back[name].dtype == tree[name].dtype and back[name].tobytes() == tree[name].tobytes()

@@ -67,7 +67,9 @@ class Toy:
     def apart(self, out, *overrides, variant="demo", end=""):
         """In a process of its own, which `end` may end, see toy/main.py; returns the completed process."""
         environment = os.environ | {
-            "PYTHONPATH": str(ROOT), "TOY_END": end, "JAX_COMPILATION_CACHE_DIR": str(self.compiled),
+            "PYTHONPATH": str(ROOT),
+            "TOY_END": end,
+            "JAX_COMPILATION_CACHE_DIR": str(self.compiled),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
         command = [sys.executable, str(HERE / "toy" / "main.py"), *self.arguments(out, *overrides, variant=variant)]

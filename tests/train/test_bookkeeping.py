@@ -20,13 +20,16 @@ def run(values, mode="min", patience_steps=30, every=10):
     return None, book
 
 
-@pytest.mark.parametrize("values, mode, ended, best", [
-    ([5, 4, 3, 3, 3, 3], "min", 60, 3),          # equal is not better
-    ([1, 2, 3, 3.5, 4], "max", None, 4),
-    ([5, 6, 7, 4, 6, 6, 6], "min", 70, 4),       # a new best on the last chance
-    ([math.nan, 5, 6, 6, 6], "min", 50, 5),      # not a number is never the best
-    ([5, math.nan, math.nan, math.nan], "min", 40, 5),
-])
+@pytest.mark.parametrize(
+    "values, mode, ended, best",
+    [
+        ([5, 4, 3, 3, 3, 3], "min", 60, 3),  # equal is not better
+        ([1, 2, 3, 3.5, 4], "max", None, 4),
+        ([5, 6, 7, 4, 6, 6, 6], "min", 70, 4),  # a new best on the last chance
+        ([math.nan, 5, 6, 6, 6], "min", 50, 5),  # not a number is never the best
+        ([5, math.nan, math.nan, math.nan], "min", 40, 5),
+    ],
+)
 def test_patience(values, mode, ended, best):
     stopped, book = run(values, mode)
     assert (stopped, book.best_value) == (ended, best)

@@ -9,27 +9,51 @@ PLACES = ["--data", "D", "--out", "O"]
 
 
 def test_own_options_and_overrides_are_told_apart():
-    request = config_cli.parse(["toy:demo", *PLACES, "--data.batch=8", "--data.mirror", "False", "--toy.rate", "1e-4",
-                                "--parallel.executor", "pmap", "--data.fields", "audio", "landmarks", "--dry_run"])
+    request = config_cli.parse(
+        [
+            "toy:demo",
+            *PLACES,
+            "--data.batch=8",
+            "--data.mirror",
+            "False",
+            "--toy.rate",
+            "1e-4",
+            "--parallel.executor",
+            "pmap",
+            "--data.fields",
+            "audio",
+            "landmarks",
+            "--dry_run",
+        ]
+    )
     assert (str(request.data), str(request.out), request.dry_run, request.accept_changes) == ("D", "O", True, False)
     config = request.config
     assert (config.data.batch, config.data.mirror, config.data.fields) == (8, False, ("audio", "landmarks"))
     assert (config.toy.rate, config.parallel.executor, config.variant) == (1e-4, "pmap", "demo")
 
 
-@pytest.mark.parametrize("argv, message", [
-    (["toy:demo", *PLACES, "--paralel.executor", "jit"], r"unknown key --paralel.executor; did you mean --parallel.executor\?"),
-    (["toy:demo", *PLACES, "--executor", "jit"], r"did you mean --parallel.executor\?"),
-    (["toy:demo", *PLACES, "--toy.zzz", "1"], "the keys of 'toy' are --toy.width, --toy.rate"),
-    (["toy:demo", *PLACES, "--zzz", "1"], "the groups and keys are seed, precision"),
-    (["toy:demo", *PLACES, "--system", "x"], "given by SYSTEM:VARIANT"),
-    (["toy:dmo", *PLACES], r"variant 'dmo' of toy is unknown; did you mean demo\? The variants are demo, two_stages, patience"),
-    (["tyo:demo", *PLACES], r"system 'tyo' is unknown; did you mean toy\? The systems are temporal_gan, toy"),
-    (["toy", *PLACES], "names no variant; use toy:VARIANT with one of demo"),
-    (["toy:demo", "--data", "D"], "--out DIR is missing"),
-    (["toy:demo", "--out", "O"], "--data DIR is missing"),
-    ([], r"which SYSTEM:VARIANT\?"),
-])
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (
+            ["toy:demo", *PLACES, "--paralel.executor", "jit"],
+            r"unknown key --paralel.executor; did you mean --parallel.executor\?",
+        ),
+        (["toy:demo", *PLACES, "--executor", "jit"], r"did you mean --parallel.executor\?"),
+        (["toy:demo", *PLACES, "--toy.zzz", "1"], "the keys of 'toy' are --toy.width, --toy.rate"),
+        (["toy:demo", *PLACES, "--zzz", "1"], "the groups and keys are seed, precision"),
+        (["toy:demo", *PLACES, "--system", "x"], "given by SYSTEM:VARIANT"),
+        (
+            ["toy:dmo", *PLACES],
+            r"variant 'dmo' of toy is unknown; did you mean demo\? The variants are demo, two_stages, patience",
+        ),
+        (["tyo:demo", *PLACES], r"system 'tyo' is unknown; did you mean toy\? The systems are temporal_gan, toy"),
+        (["toy", *PLACES], "names no variant; use toy:VARIANT with one of demo"),
+        (["toy:demo", "--data", "D"], "--out DIR is missing"),
+        (["toy:demo", "--out", "O"], "--data DIR is missing"),
+        ([], r"which SYSTEM:VARIANT\?"),
+    ],
+)
 def test_wrong_use_says_what_is_right(argv, message):
     with pytest.raises(UserError, match=message):
         config_cli.parse(argv)
@@ -48,8 +72,14 @@ def test_help_lists_every_key_with_its_unit(capsys):
         config_cli.parse(["toy:demo", "--help"])
     assert stopped.value.code == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for words in ("--toy.width INT", "--train.keep INT", "--data.crop.height INT", "Rows of a frame, in pixels.",
-                  "--parallel.executor {jit,shard_map,pmap}", "--accept_changes"):
+    for words in (
+        "--toy.width INT",
+        "--train.keep INT",
+        "--data.crop.height INT",
+        "Rows of a frame, in pixels.",
+        "--parallel.executor {jit,shard_map,pmap}",
+        "--accept_changes",
+    ):
         assert words in text
 
 

@@ -35,7 +35,10 @@ def plant_in_parameter(monkeypatch, call):
     def planted(self, state, batch, key):
         if next(calls) == call:
             net = state.nets["generator"]
-            params = {**net.params, "Dense_0": {**net.params["Dense_0"], "bias": net.params["Dense_0"]["bias"] + np.nan}}
+            params = {
+                **net.params,
+                "Dense_0": {**net.params["Dense_0"], "bias": net.params["Dense_0"]["bias"] + np.nan},
+            }
             state = state.replace(nets={**state.nets, "generator": net.replace(params=params)})
         return step(self, state, batch, key)
 
@@ -71,7 +74,9 @@ def test_a_bad_parameter_names_the_whole_batch(toy, tmp_path, monkeypatch, capsy
     plant_in_parameter(monkeypatch, 5)
     assert toy.here(tmp_path / "run", "--train.checkpoint_every", 3) == 1
     message = capsys.readouterr().err
-    assert "step 5 is not finite: all inputs are finite, and batch statistics mix clips; the whole batch: toy/" in message
+    assert (
+        "step 5 is not finite: all inputs are finite, and batch statistics mix clips; the whole batch: toy/" in message
+    )
     assert message.split("the whole batch: ")[1].splitlines()[0].count("toy/") == 4
     assert "networks ['generator'] already held values that are not finite" in message
     assert store.steps(tmp_path / "run") == [3]
@@ -99,7 +104,16 @@ def test_spikes_are_counted_and_stop_the_run_after_so_many_in_a_row(toy, tmp_pat
         return batch | {"landmarks": batch["landmarks"] * np.float32(large)}
 
     monkeypatch.setattr(Loader, "batch_at", batch_at)
-    options = ("--toy.steps", 40, "--guard.spike_factor", 5, "--train.evaluate_every", 0, "--train.checkpoint_every", 100)
+    options = (
+        "--toy.steps",
+        40,
+        "--guard.spike_factor",
+        5,
+        "--train.evaluate_every",
+        0,
+        "--train.checkpoint_every",
+        100,
+    )
     assert toy.here(tmp_path / "run", *options, "--guard.max_spikes", 3) == 1
     output = capsys.readouterr()
     assert "warning: step 23 is a spike: gradient norm" in output.out

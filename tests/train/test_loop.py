@@ -19,10 +19,17 @@ def whole(toy, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("end", [
-    "kill:feed:6", "kill:feed:11", "kill:orbax:2", "kill:seal:30",
-    "kill:rename:4", "kill:forget:5",
-])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "kill:feed:6",
+        "kill:feed:11",
+        "kill:orbax:2",
+        "kill:seal:30",
+        "kill:rename:4",
+        "kill:forget:5",
+    ],
+)
 def test_a_killed_run_resumes_to_the_bits_of_the_run_never_killed(toy, whole, tmp_path, end):
     killed = toy.apart(tmp_path / "run", end=end)
     assert killed.returncode == -9, killed.stderr
@@ -39,7 +46,9 @@ def test_one_program_is_compiled_for_the_whole_run(toy, tmp_path, monkeypatch):
     from thjax.train import command, loop
 
     loops = []
-    monkeypatch.setattr(loop.Loop, "train", lambda self, accept, train=loop.Loop.train: loops.append(self) or train(self, accept))
+    monkeypatch.setattr(
+        loop.Loop, "train", lambda self, accept, train=loop.Loop.train: loops.append(self) or train(self, accept)
+    )
     assert toy.here(tmp_path / "run", "--train.steps", 6) == 0
     assert loops[0].compilations == {"gan": 1}
     assert command.run(toy.arguments(tmp_path / "run")[1:]) == 0
@@ -112,8 +121,22 @@ def test_steps_caps_a_run_and_moves_no_schedule(toy, whole, tmp_path):
 
 def test_speed_and_reporting_may_change_while_resuming(toy, whole, tmp_path):
     assert toy.here(tmp_path / "run", "--train.steps", 5) == 0
-    assert toy.here(tmp_path / "run", "--train.checkpoint_every", 3, "--train.log_every", 2, "--loader.prefetch", 1,
-                    "--train.keep", 5, "--parallel.executor", "shard_map") == 0
+    assert (
+        toy.here(
+            tmp_path / "run",
+            "--train.checkpoint_every",
+            3,
+            "--train.log_every",
+            2,
+            "--loader.prefetch",
+            1,
+            "--train.keep",
+            5,
+            "--parallel.executor",
+            "shard_map",
+        )
+        == 0
+    )
     assert store.steps(tmp_path / "run") == [4, 5, 6, 9, 12]
     assert contents(tmp_path / "run", 12)[1]["position"] == 48
 
@@ -127,7 +150,9 @@ def test_evaluations_leave_training_alone(toy, whole, tmp_path):
 def test_patience_ends_the_stage_and_the_best_is_kept(toy, tmp_path, whole):
     options = ("--toy.rate", 0.2, "--train.evaluate_every", 2, "--toy.patience", 3.0)
     assert toy.here(tmp_path / "run", *options, variant="patience") == 0
-    values = {entry["step"]: entry["reconstruction/l1"] for entry in log_of(tmp_path / "run") if entry["kind"] == "validation"}
+    values = {
+        entry["step"]: entry["reconstruction/l1"] for entry in log_of(tmp_path / "run") if entry["kind"] == "validation"
+    }
     best = min(values, key=values.get)
     last = max(values)
     assert last == best + 6 < 100  # three epochs of two batches each

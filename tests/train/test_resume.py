@@ -83,7 +83,9 @@ def reseal(directory):
 @pytest.mark.parametrize("damage", ["truncate", "alter"])
 def test_a_damaged_newest_checkpoint_is_set_aside_and_its_step_saved_again(toy, started, tmp_path, damage, caplog):
     out = copy_of(started, tmp_path)
-    largest = max(store.step_directory(out, 4).rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
+    largest = max(
+        store.step_directory(out, 4).rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0
+    )
     content = bytearray(largest.read_bytes())
     if damage == "alter":
         content[len(content) // 2] ^= 0xFF

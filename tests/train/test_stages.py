@@ -11,7 +11,9 @@ STAGE = Stage("s", DataSpec(), (), Until(steps=1), {})
 
 def test_whichever_limit_comes_first():
     for until, steps, patience in [
-        (Until(steps=100), 100, None), (Until(epochs=2.5), 18, None), (Until(steps=10, epochs=2), 10, None),
+        (Until(steps=100), 100, None),
+        (Until(epochs=2.5), 18, None),
+        (Until(steps=10, epochs=2), 10, None),
         (Until(steps=100, epochs=2, patience=Patience("l1", 1.5)), 14, 11),
     ]:
         resolved = resolve(dataclasses.replace(STAGE, until=until), batches_per_epoch=7)

@@ -42,7 +42,14 @@ def test_entries_after_the_restored_step_are_dropped_from_both(tmp_path):
     event_file.write_bytes(event_file.read_bytes() + b"\x20\0\0\0\0\0\0\0partial")
     write(tmp_path, [3, 4, 5], step=2, evaluated=2)
     assert [(entry["kind"], entry["step"]) for entry in lines(tmp_path)] == [
-        ("train", 1), ("train", 2), ("validation", 2), ("train", 3), ("train", 4), ("validation", 4), ("train", 5)]
+        ("train", 1),
+        ("train", 2),
+        ("validation", 2),
+        ("train", 3),
+        ("train", 4),
+        ("validation", 4),
+        ("train", 5),
+    ]
     assert sorted(step for tag, step in events(tmp_path) if tag == "train/loss") == [1, 2, 3, 4, 5]
     assert sorted(step for tag, step in events(tmp_path) if tag == "validation/l1") == [2, 4]
 

@@ -68,8 +68,16 @@ def load_run(directory: str | Path, which: Which = "best", ema: bool = True) -> 
     nets = {name: net.replace(opt_state=()) for name, net in state.nets.items()}
     if ema:
         nets |= {name: nets[name].replace(params=params) for name, params in state.ema.items()}
-    return LoadedRun(config, system, nets, store.unpack(record.statistics), record.manifest_hash, record.step,
-                     record.stage, record.pretrained)
+    return LoadedRun(
+        config,
+        system,
+        nets,
+        store.unpack(record.statistics),
+        record.manifest_hash,
+        record.step,
+        record.stage,
+        record.pretrained,
+    )
 
 
 def _load_converted(weights: Path) -> LoadedRun:
@@ -96,8 +104,11 @@ def find(run: Path, which: Which) -> store.Record:
         raise UserError(f"checkpoint {which!r} is unknown; use 'best', 'latest' or a step of {have}")
     latest = store.newest_intact(run)
     if latest is None:
-        raise UserError(f"no checkpoint in {run}; `thjax train SYSTEM:VARIANT --data DIR --out {run}` makes one"
-                        if not have else f"no checkpoint in {run} is intact; found {have}")
+        raise UserError(
+            f"no checkpoint in {run}; `thjax train SYSTEM:VARIANT --data DIR --out {run}` makes one"
+            if not have
+            else f"no checkpoint in {run} is intact; found {have}"
+        )
     best = latest.bookkeeping.get("best_step")
     if which == "latest" or best is None or best == latest.step:
         return latest

@@ -1,8 +1,8 @@
 """The directory of checkpoints: `RUN/checkpoints/<step>/`, each with its record and the SHA-256 of every file.
 
-    state/            written by Orbax
-    record.json       everything beside the arrays, see `Record`
-    sha256.json       {file: hexadecimal}, written last
+state/            written by Orbax
+record.json       everything beside the arrays, see `Record`
+sha256.json       {file: hexadecimal}, written last
 """
 
 import dataclasses

@@ -6,7 +6,6 @@ Pure and small; a checkpoint keeps it, so that a resumed run stops early at the 
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from thjax.core.errors import UserError
 from thjax.engine import Patience
@@ -31,10 +30,6 @@ class Bookkeeping:
     best_stage_step: int = 0
     ended: bool = False
     last_seen: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a checkpoint's record."""
-        return dataclasses.asdict(self)
 
 
 def after_evaluation(
@@ -65,4 +60,6 @@ def find_metric(metrics: Mapping[str, float], name: str) -> float:
 
 def patience_over(book: Bookkeeping, patience_steps: int | None, stage_step: int) -> bool:
     """Whether `patience_steps` steps have gone by since the best evaluation; needs one evaluation at least."""
-    return patience_steps is not None and book.evaluated_step >= 0 and stage_step - book.best_stage_step >= patience_steps
+    if patience_steps is None or book.evaluated_step < 0:
+        return False
+    return stage_step - book.best_stage_step >= patience_steps

@@ -1,6 +1,6 @@
 """Saving: in the background, sealed with hashes, whole or not at all; the newest few and the best are kept."""
 
-import logging
+import dataclasses
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +12,9 @@ from thjax.checkpoint import LoadedRun, load_run, store
 from thjax.core import files
 from thjax.core.errors import UserError
 from thjax.engine import TrainState
+from thjax.train.bookkeeping import Bookkeeping
 
 __all__ = ["LoadedRun", "Saver", "load_run"]
-
-log = logging.getLogger(__name__)
 
 
 class Saver:
@@ -27,22 +26,28 @@ class Saver:
     Args:
         run: directory of the run.
         keep: newest checkpoints to keep; the best of each of them is kept as well.
+        saved: (step, counters) of the checkpoint that the run continues from.
     """
 
-    def __init__(self, run: Path, keep: int):
+    def __init__(self, run: Path, keep: int, saved: tuple[int, Bookkeeping] | None = None):
         self._run, self._keep = run, keep
+        self._saved = (saved[0], dataclasses.asdict(saved[1])) if saved else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: tuple[int, Future] | None = None
         self._best: dict[int, int | None] = {}
         store.checkpoints(run).mkdir(parents=True, exist_ok=True)
 
     def save(self, state: TrainState, record: store.Record) -> None:
-        """Starts to save; returns when the arrays are copied off the device, so that their buffers may be donated.
+        """Starts to save, unless this very checkpoint was the last one saved. Returns when the arrays are copied off
+        the device, so that their buffers may be donated.
 
         Raises:
             UserError: the save before this one failed, or this one could not start.
         """
+        if self._saved == (record.step, record.bookkeeping):
+            return
         self.wait()
+        self._saved = (record.step, record.bookkeeping)
         directory = store.step_directory(self._run, record.step)
         hidden = directory.with_name(f".{directory.name}.saving").absolute()
         try:
@@ -113,5 +118,8 @@ class Saver:
         left = store.steps(self._run)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         resume = f"the newest checkpoint is that of step {left[-1]}" if left else "no checkpoint was written before"
-        return UserError(f"the checkpoint of step {step} could not be written to {store.checkpoints(self._run)}: {reason}. "
-                         f"Mend that (space, permissions) and give the same command again; {resume}")
+        place = store.checkpoints(self._run)
+        return UserError(
+            f"the checkpoint of step {step} could not be written to {place}: {reason}. "
+            f"Mend that (space, permissions) and give the same command again; {resume}"
+        )

@@ -109,8 +109,15 @@ def override(config: RunConfig, arguments: list[str], prog: str = "thjax train")
     for argument in arguments:
         if argument.startswith("--") and argument not in ("--help",):
             _check_key(argument[2:].split("=")[0], [key for key in known if key not in FIXED])
-    return tyro.cli(type(config), default=config, args=arguments, prog=prog, description=USAGE, use_underscores=True,
-                    config=(tyro.conf.FlagConversionOff,))
+    return tyro.cli(
+        type(config),
+        default=config,
+        args=arguments,
+        prog=prog,
+        description=USAGE,
+        use_underscores=True,
+        config=(tyro.conf.FlagConversionOff,),
+    )
 
 
 def _check_key(key: str, known: list[str]) -> None:
@@ -127,8 +134,10 @@ def _check_key(key: str, known: list[str]) -> None:
     if inside:
         raise UserError(f"unknown key --{key}; the keys of {group!r} are {', '.join('--' + name for name in inside)}")
     groups = dict.fromkeys(name.partition(".")[0] for name in known)
-    raise UserError(f"unknown key --{key}; the groups and keys are {', '.join(groups)}, and --data, --out, --dry_run, "
-                    "--accept_changes")
+    raise UserError(
+        f"unknown key --{key}; the groups and keys are {', '.join(groups)}, and --data, --out, --dry_run, "
+        "--accept_changes"
+    )
 
 
 def _split(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:

@@ -37,7 +37,12 @@ def _from_run(name: str, source: Source) -> tuple[NetState, dict[str, Any]]:
     run = load_run(source.path, "best")
     if name not in run.nets:
         raise UserError(f"{source.path} has networks {sorted(run.nets)}, and {name!r} is wanted from it")
-    return run.nets[name], {"kind": "checkpoint", "path": source.path, "step": run.step, "manifest_hash": run.manifest_hash}
+    return run.nets[name], {
+        "kind": "checkpoint",
+        "path": source.path,
+        "step": run.step,
+        "manifest_hash": run.manifest_hash,
+    }
 
 
 def _from_weights(name: str, source: Source) -> tuple[NetState, dict[str, Any]]:
@@ -58,8 +63,10 @@ def _check_shapes(name: str, donor: NetState, system: System, path: str) -> None
     different = sorted(key for key in have.keys() | want.keys() if have.get(key) != want.get(key))
     if different:
         first = different[0]
-        raise UserError(f"{path} does not fit network {name!r}: {len(different)} arrays differ, the first is {first}: "
-                        f"{have.get(first, 'absent')} in the file, {want.get(first, 'absent')} wanted")
+        raise UserError(
+            f"{path} does not fit network {name!r}: {len(different)} arrays differ, the first is {first}: "
+            f"{have.get(first, 'absent')} in the file, {want.get(first, 'absent')} wanted"
+        )
 
 
 def _shapes(net: NetState) -> Mapping[str, tuple[int, ...]]:

@@ -19,24 +19,35 @@ def describe(run: Run) -> str:
     for stage, limits, loader in zip(run.stages, run.limits, run.loaders, strict=True):
         state = abstract_state(run.system, run.config, stage.name)
         batch = loader.batch_at(0)
-        shapes = {name: jax.ShapeDtypeStruct((stage.data.batch, *value.shape[1:]), value.dtype) for name, value in batch.items()}
-        patience = "" if limits.patience_steps is None else (
-            f", at the latest {limits.patience_steps} steps after the best {stage.until.patience.metric}")
+        shapes = {
+            name: jax.ShapeDtypeStruct((stage.data.batch, *value.shape[1:]), value.dtype)
+            for name, value in batch.items()
+        }
+        patience = (
+            ""
+            if limits.patience_steps is None
+            else (f", at the latest {limits.patience_steps} steps after the best {stage.until.patience.metric}")
+        )
         parts += [
-            "", f"stage {stage.name}: {limits.steps} steps{patience}",
+            "",
+            f"stage {stage.name}: {limits.steps} steps{patience}",
             f"  batches per epoch  {limits.batches_per_epoch}",
             f"  batch              {stage.data.batch} clips of {loader.length} frames on {run.mesh.size} "
             f"{jax.default_backend()} device(s), executor {run.config.parallel.executor}",
-            "  parameters", *_networks(state, stage.trained),
-            "  memory per device", *_memory(run, stage, state, shapes),
+            "  parameters",
+            *_networks(state, stage.trained),
+            "  memory per device",
+            *_memory(run, stage, state, shapes),
         ]
     return "\n".join(parts)
 
 
 def _networks(state: TrainState, trained: tuple[str, ...]) -> list[str]:
     width = max(map(len, state.nets), default=0)
-    rows = [f"    {name:{width}}  {count(net.params):>12,}{'' if name in trained else '  frozen'}"
-            for name, net in state.nets.items()]
+    rows = [
+        f"    {name:{width}}  {count(net.params):>12,}{'' if name in trained else '  frozen'}"
+        for name, net in state.nets.items()
+    ]
     return [*rows, f"    {'all':{width}}  {sum(count(net.params) for net in state.nets.values()):>12,}"]
 
 

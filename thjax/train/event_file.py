@@ -31,5 +31,7 @@ def records(path: Path) -> Iterator[tuple[bytes, Event]]:
 def filter_events(directory: Path, keep: Callable[[int, str], bool]) -> None:
     """Rewrites every event file of a directory without the events that `keep(step, tag)` refuses."""
     for path in sorted(directory.glob("events.out.tfevents.*")):
-        kept = [raw for raw, event in records(path) if all(keep(event.step, value.tag) for value in event.summary.value)]
+        kept = [
+            raw for raw, event in records(path) if all(keep(event.step, value.tag) for value in event.summary.value)
+        ]
         files.write_bytes(path, b"".join(kept))

@@ -49,13 +49,40 @@ def blame(loader, stage_step: int, metrics: Metrics) -> str:
 
 
 def _bad_fields(batch: Mapping[str, np.ndarray], row: int) -> list[str]:
-    return [name for name, field in batch.items()
-            if np.issubdtype(field.dtype, np.inexact) and not np.isfinite(field[row]).all()]
+    return [
+        name
+        for name, field in batch.items()
+        if np.issubdtype(field.dtype, np.inexact) and not np.isfinite(field[row]).all()
+    ]
 
 
 def poisoned(state: TrainState) -> list[str]:
     """Networks of a state that hold a value that is not finite: such a state must not be saved."""
     return sorted(name for name, net in state.nets.items() if not bool(all_finite(net)))
+
+
+def advice(halt: Halted, bad_networks: list[str], newest: list[int], max_spikes: int) -> str:
+    """What is on the disk, and how to go on.
+
+    Args:
+        halt: what happened.
+        bad_networks: from `poisoned`, of the state before.
+        newest: step of the newest checkpoint, empty without one.
+        max_spikes: limit of the guard.
+    """
+    if bad_networks:
+        return (
+            f"Before it, networks {bad_networks} already held values that are not finite; that state is not saved. The "
+            f"newest checkpoint is {f'of step {newest[0]}' if newest else 'none'}; to go on from there:"
+        )
+    way_out = (
+        f"raise --guard.max_spikes ({max_spikes} in a row were reached)"
+        if halt.spike
+        else "mend or remove the clips, or skip such steps with --guard.on_bad skip"
+    )
+    return (
+        f"The state before it is intact, saved as step {halt.step - 1}. To go on, {way_out}, and add --accept_changes:"
+    )
 
 
 def state_before(state: TrainState, halt: Halted) -> TrainState:
@@ -66,7 +93,10 @@ def state_before(state: TrainState, halt: Halted) -> TrainState:
         halt: of that step.
     """
     late = state.step - (halt.step - 1)
-    counter = {"spikes": state.guard.spikes - 1, "spikes_in_row": state.guard.spikes_in_row - 1} if halt.spike else {
-        "bad_steps": state.guard.bad_steps - 1}
+    counter = (
+        {"spikes": state.guard.spikes - 1, "spikes_in_row": state.guard.spikes_in_row - 1}
+        if halt.spike
+        else {"bad_steps": state.guard.bad_steps - 1}
+    )
     guard = state.guard.replace(halted=jnp.zeros_like(state.guard.halted), **counter)
     return state.replace(step=state.step - late, stage_step=state.stage_step - late, guard=guard)

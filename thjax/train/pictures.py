@@ -33,7 +33,9 @@ def strip(samples: list[Mapping[str, Any]]) -> np.ndarray:
         moments = np.linspace(0, count - 1, STRIP_FRAMES).round().astype(int)
         height = sample["still"].shape[0]
         gap = np.full((height, GAP, 3), 255, np.uint8)
-        rows += [np.concatenate([sample["still"], gap, *sample["frames"][moments], gap, *sample["generated"][moments]], 1)]
+        rows += [
+            np.concatenate([sample["still"], gap, *sample["frames"][moments], gap, *sample["generated"][moments]], 1)
+        ]
     return np.concatenate(rows, axis=0)
 
 

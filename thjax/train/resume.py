@@ -47,15 +47,20 @@ def check(record: Record, config: Mapping[str, Any], manifest_hash: str, batch: 
         changed["the corpus (hash of its manifest)"] = (record.manifest_hash[:12], manifest_hash[:12])
     lines = "\n".join(f"  {key}: {old} -> {new}" for key, (old, new) in changed.items())
     if changed and not accept_changes:
-        raise UserError(f"this run was started with other values:\n{lines}\nGive the old values, another --out, or "
-                        "--accept_changes to go on with the new ones")
+        raise UserError(
+            f"this run was started with other values:\n{lines}\nGive the old values, another --out, or "
+            "--accept_changes to go on with the new ones"
+        )
     if changed:
         log.warning("going on with changed values, as --accept_changes says:\n%s", lines)
     elif record.position != record.stage_step * batch:
         raise UserError(
-            f"the checkpoint of step {record.step} has consumed {record.position} examples, but {record.stage_step} steps "
-            f"of {batch} are {record.stage_step * batch}; delete that checkpoint to resume from the one before"
+            f"the checkpoint of step {record.step} has consumed {record.position} examples, but {record.stage_step} "
+            f"steps of {batch} are {record.stage_step * batch}; delete that checkpoint to resume from the one before"
         )
     if record.usable_cores != usable_cores():
-        log.warning("this run used %d CPU cores and now has %d: it continues, but on CPU not bit for bit",
-                    record.usable_cores, usable_cores())
+        log.warning(
+            "this run used %d CPU cores and now has %d: it continues, but on CPU not bit for bit",
+            record.usable_cores,
+            usable_cores(),
+        )

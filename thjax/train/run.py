@@ -75,11 +75,17 @@ def assemble(config: RunConfig, data: Path, out: Path | None) -> Run:
         config = config.with_batches_per_epoch(batches[-1])
         system = systems.build(config)
     return Run(
-        config=config, system=system,
+        config=config,
+        system=system,
         stages=tuple(with_accumulation(stage, config.accumulate) for stage in system.stages),
         limits=tuple(limits.resolve(stage, count) for stage, count in zip(system.stages, batches, strict=True)),
-        loaders=loaders, data=data, out=out, manifest_hash=manifest.hash, stats=system.statistics(manifest.shard_statistics(system.stages[0].data.split)),
-        mesh=make_mesh(config.parallel.devices), key=jax.random.key(config.seed),
+        loaders=loaders,
+        data=data,
+        out=out,
+        manifest_hash=manifest.hash,
+        stats=system.statistics(manifest.shard_statistics(system.stages[0].data.split)),
+        mesh=make_mesh(config.parallel.devices),
+        key=jax.random.key(config.seed),
     )
 
 
@@ -99,15 +105,24 @@ def make_directory(out: Path) -> None:
         files.write_bytes(out / ".writable", b"")
         (out / ".writable").unlink()
     except OSError as error:
-        raise UserError(f"--out {out} cannot be written: {os.strerror(error.errno)}; choose another directory") from None
+        raise UserError(
+            f"--out {out} cannot be written: {os.strerror(error.errno)}; choose another directory"
+        ) from None
 
 
 def write_config(run: Run) -> None:
     """Writes `config.json`: resolved config, lengths of the stages in steps, corpus, versions."""
-    files.write_json(run.out / "config.json", {
-        "config": run.values(), "config_hash": config_io.config_hash(run.values()), "stages": limits.to_dict(run.limits),
-        "data": str(run.data.resolve()), "manifest_hash": run.manifest_hash, "versions": versions(),
-    })
+    files.write_json(
+        run.out / "config.json",
+        {
+            "config": run.values(),
+            "config_hash": config_io.config_hash(run.values()),
+            "stages": limits.to_dict(run.limits),
+            "data": str(run.data.resolve()),
+            "manifest_hash": run.manifest_hash,
+            "versions": versions(),
+        },
+    )
 
 
 def versions() -> dict[str, str]:
@@ -116,5 +131,11 @@ def versions() -> dict[str, str]:
     import jaxlib
     import optax
 
-    return {"thjax": __version__, "jax": jax.__version__, "jaxlib": jaxlib.__version__, "flax": flax.__version__,
-            "optax": optax.__version__, "backend": jax.default_backend()}
+    return {
+        "thjax": __version__,
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.__version__,
+        "flax": flax.__version__,
+        "optax": optax.__version__,
+        "backend": jax.default_backend(),
+    }

@@ -25,7 +25,11 @@ class Speed:
         self._console = Console(quiet=quiet, highlight=False, soft_wrap=True)
         self._bar = None
         if self._console.is_terminal and not quiet:
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} {task.fields[note]}"))
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total} {task.fields[note]}"),
+            )
             self._bar = Progress(*columns, console=self._console)
             self._task = self._bar.add_task(stage, total=last_step, note="compiling")
             self._bar.start()
@@ -57,7 +61,10 @@ class Speed:
         if not steps:
             return {}
         self._step_seconds = seconds / steps
-        return {"frames_per_second": round(self._frames * steps / seconds, 2), "data_wait": round(min(1.0, waiting / seconds), 4)}
+        return {
+            "frames_per_second": round(self._frames * steps / seconds, 2),
+            "data_wait": round(min(1.0, waiting / seconds), 4),
+        }
 
     def show(self, stage_step: int, scalars: Mapping[str, float], measured: Mapping[str, float]) -> None:
         """Tells where the run stands."""

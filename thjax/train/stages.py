@@ -41,4 +41,7 @@ def resolve(stage: Stage, batches_per_epoch: int) -> ResolvedStage:
 
 def to_dict(stages: tuple[ResolvedStage, ...]) -> dict[str, Any]:
     """{stage: its limits}, as the run's config.json keeps them."""
-    return {stage.name: {key: value for key, value in dataclasses.asdict(stage).items() if key != "name"} for stage in stages}
+    return {
+        stage.name: {key: value for key, value in dataclasses.asdict(stage).items() if key != "name"}
+        for stage in stages
+    }

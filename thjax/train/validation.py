@@ -40,7 +40,8 @@ class Validation:
     def __init__(self, system: System, stage: Stage, clips: Clips | None, key: jax.Array, mesh):
         unknown = [name for name in stage.evaluate if name not in system.evaluators]
         if unknown:
-            raise ValueError(f"stage {stage.name!r} names evaluators {unknown}; the system has {sorted(system.evaluators)}")
+            have = sorted(system.evaluators)
+            raise ValueError(f"stage {stage.name!r} names evaluators {unknown}; the system has {have}")
         self._evaluators = {name: compile_evaluate(system.evaluators[name], mesh=mesh) for name in stage.evaluate}
         self._clips, self._at_once = clips, stage.data.batch
         self._key = fold_in_name(key, "evaluation")
@@ -94,10 +95,11 @@ def _samples(batch: Mapping[str, np.ndarray], result: Evaluation) -> list[dict[s
     ]
 
 
-def write_pictures(directory: Path, samples: list[dict[str, Any]], films: pictures.Films, step: int) -> np.ndarray | None:
+def write_pictures(run: Path, step: int, samples: list[dict[str, Any]], films: pictures.Films) -> np.ndarray | None:
     """Writes `strip.png` and `sample.mp4` of an evaluation; returns the strip, None for a stage without pixels."""
     if not samples:
         return None
+    directory = run / "evaluations" / str(step)
     directory.mkdir(parents=True, exist_ok=True)
     image = pictures.strip(samples)
     pictures.write_png(directory / "strip.png", image)

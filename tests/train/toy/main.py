@@ -32,11 +32,11 @@ def plant(how: str):
 
     name, place, count = how.split(":")
     owner, attribute = {
-        "feed": (Feed, "next"),          # between two steps
-        "orbax": (Saver, "_finish"),     # Orbax writes in the background
-        "seal": (files, "sha256"),       # record written, hashes not
-        "rename": (store, "seal"),       # everything written, the directory still hidden
-        "forget": (Saver, "_forget"),    # in place, older ones not yet deleted
+        "feed": (Feed, "next"),  # between two steps
+        "orbax": (Saver, "_finish"),  # Orbax writes in the background
+        "seal": (files, "sha256"),  # record written, hashes not
+        "rename": (store, "seal"),  # everything written, the directory still hidden
+        "forget": (Saver, "_forget"),  # in place, older ones not yet deleted
     }[place]
     original, calls = getattr(owner, attribute), iter(range(1, 10**6))
 

@@ -13,6 +13,8 @@ TRAIN = TrainConfig(log_every=1, evaluate_every=4, evaluate_clips=3, checkpoint_
 def get_config(variant):
     """The config of a variant."""
     toy = {
-        "demo": ToyConfig(), "two_stages": ToyConfig(landmark_steps=5, steps=6), "patience": ToyConfig(steps=100, patience=0.5),
+        "demo": ToyConfig(),
+        "two_stages": ToyConfig(landmark_steps=5, steps=6),
+        "patience": ToyConfig(steps=100, patience=0.5),
     }[variant]
     return dataclasses.replace(Config(train=TRAIN, toy=toy), variant=variant)

@@ -32,7 +32,10 @@ class Config(RunConfig):
 
     system: str = "toy"
     data: DataSpec = DataSpec(
-        fields=("frames", "still", "audio", "landmarks"), window=3, batch=4, mirror=True,
+        fields=("frames", "still", "audio", "landmarks"),
+        window=3,
+        batch=4,
+        mirror=True,
         crop=CropSpec("none", height=16, width=16),
     )
     toy: ToyConfig = ToyConfig()

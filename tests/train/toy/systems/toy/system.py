@@ -63,7 +63,11 @@ class System:
         width, t = config.toy.width, 2
         size = (config.data.crop.height, config.data.crop.width, 3)
         modules = {"landmarks": Landmarks(width), "generator": Generator(width), "discriminator": Discriminator(width)}
-        shapes = {"landmarks": [(1, t, 4)], "generator": [(1, *size), (1, t, 4), (1, t, 4)], "discriminator": [(1, t, *size)]}
+        shapes = {
+            "landmarks": [(1, t, 4)],
+            "generator": [(1, *size), (1, t, 4), (1, t, 4)],
+            "discriminator": [(1, t, *size)],
+        }
 
         def network(name):
             return Network(modules[name], lambda key: modules[name].init(key, *map(jnp.zeros, shapes[name])))
@@ -79,9 +83,14 @@ class System:
         patience = Patience("l1", config.patience) if config.patience else None
         first = "previous" if config.landmark_steps else "fresh"
         gan = Stage(
-            name="gan", data=self.config.data, until=Until(steps=config.steps, patience=patience),
+            name="gan",
+            data=self.config.data,
+            until=Until(steps=config.steps, patience=patience),
             init={"landmarks": Source(first), "generator": Source("fresh"), "discriminator": Source("fresh")},
-            shared=self.fakes, shared_trains=("generator",), ema=Ema(("generator",), 0.9), evaluate=("reconstruction",),
+            shared=self.fakes,
+            shared_trains=("generator",),
+            ema=Ema(("generator",), 0.9),
+            evaluate=("reconstruction",),
             phases=(
                 GradPhase((Trained("discriminator", adam),), self.judge),
                 GradPhase((Trained("generator", l1), Trained("landmarks", points)), self.fool, through_shared=True),
@@ -91,8 +100,12 @@ class System:
             return (gan,)
         data = dataclasses.replace(self.config.data, fields=("audio", "landmarks"), window=5, batch=8)
         warm = Stage(
-            name="warm", data=data, until=Until(steps=config.landmark_steps), init={"landmarks": Source("fresh")},
-            phases=(GradPhase((Trained("landmarks", points),), self.fit, every=2),), ema=Ema(("landmarks",), 0.9),
+            name="warm",
+            data=data,
+            until=Until(steps=config.landmark_steps),
+            init={"landmarks": Source("fresh")},
+            phases=(GradPhase((Trained("landmarks", points),), self.fit, every=2),),
+            ema=Ema(("landmarks",), 0.9),
         )
         return warm, gan
 
