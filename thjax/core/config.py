@@ -16,6 +16,9 @@ class ParallelConfig:
     """How the step is spread over devices; all three give the same result."""
     devices: int = 0
     """Devices to use; 0 uses all of them."""
+    remat: str = "none"
+    """Activations to recompute in the backward pass, which saves memory and costs time: none | all | all but the
+    activations that a network has given these names, separated by commas."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Executors: one training step over all devices, by jit, shard_map or pmap, with the same result."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import jax
@@ -38,7 +39,7 @@ def compile_step(
 
     Args:
         stage: to train, already `with_accumulation`; `stage.data.batch` is the global batch of a micro-step.
-        config: which executor; `config.devices` where no mesh is given.
+        config: which executor, what to recompute; `config.devices` where no mesh is given.
         guard: see `thjax.engine.guard`.
         accumulate: micro-steps per update.
         mesh: from `make_mesh`.
@@ -50,6 +51,9 @@ def compile_step(
     check_batch(stage.data.batch, mesh.size)
     if config.executor not in EXECUTORS:
         raise ValueError(f"parallel.executor {config.executor!r} is unknown; use {' | '.join(EXECUTORS)}")
+    if config.remat != "none":
+        kept = () if config.remat == "all" else tuple(name.strip() for name in config.remat.split(","))
+        stage = dataclasses.replace(stage, remat=kept)
     ctx = Context() if config.executor == "jit" else AxisContext(AXIS, mesh.size)
     return EXECUTORS[config.executor](make_step(stage, ctx, guard, accumulate), mesh)
 
@@ -69,7 +73,7 @@ class Executor:
         raise NotImplementedError
 
     def place_state(self, state: TrainState) -> TrainState:
-        """The state copied to every device; `state` itself stays usable."""
+        """The state on every device. Takes `state` over: the first step gives its buffers away."""
         return replicate(state, self.mesh)
 
     def place_batch(self, local: Mapping[str, np.ndarray]) -> Batch:

@@ -82,11 +82,11 @@ def place_whole(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
 
 
 def replicate(tree, mesh: Mesh):
-    """Copies of `tree` on every device of the mesh; the copies share no buffer with `tree`, so they may be donated."""
+    """`tree` whole on every device of the mesh. May share buffers with `tree`: who donates the one loses the other."""
     sharding = replicated(mesh)
     if mesh.is_multi_process:
         return jax.tree.map(lambda x: _from_whole(x, sharding), tree)
-    return jax.tree.map(lambda x: jax.device_put(x, sharding, may_alias=False), tree)
+    return jax.device_put(tree, sharding)
 
 
 def _from_whole(x, sharding: NamedSharding) -> jax.Array:
