@@ -39,7 +39,9 @@ class GeneratorConfig:
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     """Channels of the identity encoder from the finest level down; the decoder mirrors them."""
     output: Literal["image", "residual"] = "image"
-    """`image`: tanh of the decoder. `residual`: tanh(g * decoder + arctanh(0.98 * still)), g learnt from 0.3."""
+    """`image`: tanh of the decoder. `residual`: tanh(g * decoder + arctanh(0.98 * still)), g learnt."""
+    residual_gain: float = 0.3
+    """Start of g."""
     norm: NormKind = "batch"
     """Normalisation behind the convolutions."""
     norm_momentum: float = 0.9

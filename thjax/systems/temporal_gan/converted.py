@@ -23,6 +23,8 @@ def from_sda(sizes: Mapping[str, Any]) -> Config:
             channels=tuple(sizes["channels"]),
         ),
         discriminators=DiscriminatorConfig(frame=False, sequence=False),
+        # Reading 50 million weights costs as much as drawing several frames; 0.2 s of delay buys twice the speed.
+        chunk_frames=5,
     )
 
 

@@ -1,4 +1,4 @@
-"""The three networks of the temporal GAN, assembled from blocks. facts and departures: README.md of this folder."""
+"""The three networks of the temporal GAN, assembled from blocks. Facts and departures: README.md of this folder."""
 
 from typing import Any
 
@@ -57,15 +57,18 @@ class Generator(nn.Module):
 
     def setup(self):
         c = self.config
+        common = dict(norm=self.norm, dtype=self.dtype)
         self.audio = WaveformEncoder(
-            c.audio_code, c.audio_rate, c.audio_window, c.audio_channels, self.norm, dtype=self.dtype
+            code=c.audio_code, rate=c.audio_rate, window=c.audio_window, channels=c.audio_channels, **common
         )
-        self.identity = ImageEncoder(c.identity, c.channels, self.norm, dtype=self.dtype)
-        self.decoder = UNetDecoder(c.channels, self.norm, c.output == "residual", self.dtype)
+        self.identity = ImageEncoder(code=c.identity, channels=c.channels, **common)
+        self.decoder = UNetDecoder(
+            channels=c.channels, residual=c.output == "residual", residual_gain=c.residual_gain, **common
+        )
         if c.context_layers:
-            self.context = GRU(c.context, c.context_layers, self.dtype)
+            self.context = GRU(features=c.context, layers=c.context_layers, dtype=self.dtype)
         if c.noise and c.noise_layers:
-            self.noise = GRU(c.noise, c.noise_layers, self.dtype)
+            self.noise = GRU(features=c.noise, layers=c.noise_layers, dtype=self.dtype)
 
     def __call__(
         self, still: jax.Array, windows: jax.Array, noise: jax.Array, valid: jax.Array | None = None,
@@ -129,19 +132,20 @@ class Generator(nn.Module):
 def make_generator(config: Config, dtype: Any) -> Generator:
     """The generator that a config describes."""
     g = config.generator
-    return Generator(g, NormSpec(g.norm, config.paper_batch, g.norm_momentum), dtype)
+    return Generator(config=g, norm=NormSpec(g.norm, config.paper_batch, g.norm_momentum), dtype=dtype)
 
 
 def make_frame_discriminator(config: Config, dtype: Any) -> FrameDiscriminator:
     """The frame discriminator that a config describes."""
     d = config.discriminators
-    return FrameDiscriminator(d.frame_channels, NormSpec(d.norm, config.paper_batch), dtype)
+    return FrameDiscriminator(channels=d.frame_channels, norm=NormSpec(d.norm, config.paper_batch), dtype=dtype)
 
 
 def make_sequence_discriminator(config: Config, dtype: Any) -> SequenceDiscriminator:
     """The sequence discriminator that a config describes. It hears the same windows as the generator."""
     d, g = config.discriminators, config.generator
     return SequenceDiscriminator(
-        d.sequence_channels, d.code, d.context, d.context_layers, d.hidden, g.audio_rate, g.audio_window,
-        d.audio_channels, NormSpec(d.norm, config.paper_batch), dtype,
+        channels=d.sequence_channels, code=d.code, features=d.context, layers=d.context_layers, hidden=d.hidden,
+        rate=g.audio_rate, window=g.audio_window, audio_channels=d.audio_channels,
+        norm=NormSpec(d.norm, config.paper_batch), dtype=dtype,
     )
