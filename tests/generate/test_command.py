@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from skimage import data
 
 import thjax
 from data_pipelines import media
@@ -72,6 +73,19 @@ def test_a_video_and_its_sidecar(generate, model, place, tmp_path, capsys):
     assert sidecar["model"]["weights_sha256"] == model.provenance["weights_sha256"]
     assert sorted(os.listdir(out.parent)) == ["talk.mp4", "talk.mp4.json"]
     assert "32 frames, 1.28 s" in capsys.readouterr().err
+
+
+def test_a_photograph_and_a_voice(generate, tmp_path):
+    """A JPEG of a person, and a recording at 48 kHz: Debian's `alsa-utils` has spoken ones."""
+    Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.jpg", quality=95)
+    voice = "/usr/share/sounds/alsa/Front_Center.wav"
+    if not os.path.exists(voice):
+        voice = str(tmp_path / "voice.wav")
+        soundfile.write(voice, np.repeat(speech(22_849), 3), 48_000)
+    length = soundfile.info(voice).duration
+    assert generate("--out", str(tmp_path / "talk.mp4"), image=str(tmp_path / "astronaut.jpg"), audio=voice) == 0
+    probe = media.probe(tmp_path / "talk.mp4")
+    assert probe.frames == int(np.ceil(length * 25)) and probe.audio_samples >= 16_000 * length
 
 
 def test_the_recorded_command_makes_the_same_file(generate, tmp_path):

@@ -1,14 +1,18 @@
 """`thjax.load` and what a model says about itself."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import thjax
 from tests.generate import small_run
 from tests.generate.toy_sampler import face, speech
+from thjax import systems
 from thjax.core.errors import UserError
 from thjax.engine import NetState
-from thjax.generate.load import weights_hash
+from thjax.generate.load import drawing_system, weights_hash
+from thjax.systems.temporal_gan.converted import from_sda
 
 
 def test_a_model_is_loaded_compiled_and_says_what_it_is(tmp_path):
@@ -32,6 +36,13 @@ def test_the_hash_is_of_names_shapes_and_values():
     assert base != weights_hash({"other": net})
     assert base != weights_hash({"net": net.replace(params={"a": np.ones(3), "b": np.zeros(4)})})
     assert base != weights_hash({"net": net.replace(variables={"c": np.ones(1) + 1e-7})})
+
+
+def test_a_model_trained_in_bf16_draws_in_f32_on_a_cpu():
+    system = systems.build(dataclasses.replace(from_sda(small_run.SIZES), precision="bf16"))
+    assert drawing_system(system).config == dataclasses.replace(system.config, precision="f32")
+    same = systems.build(from_sda(small_run.SIZES))
+    assert drawing_system(same) is same
 
 
 def test_no_checkpoint_is_told(tmp_path):

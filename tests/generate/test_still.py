@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from skimage import transform
+from skimage import data, transform
 
 from data_pipelines.crops import STABLE_LANDMARKS, canonical_template
 from data_pipelines.schema import DataError
@@ -36,6 +36,21 @@ def test_landmarks_place_the_face(scale):
     truth = transform.warp(picture, move, output_shape=(64, 48), order=1, mode="edge", preserve_range=True)
     assert still.shape == (64, 48, 3) and still.dtype == np.uint8
     assert np.abs(still - truth).max() < 1.6
+
+
+def test_a_photograph_is_aligned_by_its_eyes_and_nose():
+    photograph = data.astronaut()
+    seen = {33: (224.5, 130.5), 36: (192.5, 100.0), 39: (210.5, 103.0), 42: (238.3, 104.5), 45: (258.8, 102.0)}
+    landmarks = np.full((68, 2), np.mean(list(seen.values()), axis=0))
+    landmarks[list(seen)] = list(seen.values())
+    still = prepare_still(photograph, landmarks, CropSpec("canonical", 128, 96))
+    known = transform.SimilarityTransform.from_estimate(canonical_template(128, 96), np.array(list(seen.values())))
+    centres = transform.SimilarityTransform(translation=(0.5, 0.5))
+    move = centres + known + centres.inverse
+    truth = transform.warp(photograph, move, output_shape=(128, 96), order=1, mode="edge", preserve_range=True)
+    assert np.abs(still - truth).mean() < 2
+    eyes = still[36:46].mean(axis=2)
+    assert eyes[:, 20:36].min() < 70 and eyes[:, 60:76].min() < 70 and eyes[:, 44:52].min() > 120  # pupils, and skin
 
 
 def test_a_models_own_template_is_used():

@@ -1,5 +1,6 @@
 """From the directory of a run to a `Model`."""
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from os import PathLike
@@ -8,10 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from thjax import __version__
+from thjax import __version__, systems
 from thjax.checkpoint import LoadedRun, load_run
 from thjax.checkpoint.config_io import config_hash, to_dict
-from thjax.engine import NetState
+from thjax.engine import NetState, System
 from thjax.generate.model import Model
 
 
@@ -27,8 +28,16 @@ def load_model(directory: str | PathLike, which: str | int = "best", ema: bool =
         UserError: there is no such run or checkpoint, or it is broken.
     """
     run = load_run(directory, which, ema)
-    sampler = run.system.sampler(run.nets, run.stats)
-    return Model(sampler, run.system.stages[-1].data.crop, provenance(run, ema), template(run)).warm_up()
+    system = drawing_system(run.system)
+    sampler = system.sampler(run.nets, run.stats)
+    return Model(sampler, system.stages[-1].data.crop, provenance(run, ema), template(run)).warm_up()
+
+
+def drawing_system(system: System) -> System:
+    """The system as it draws fastest here: parameters are f32 anyway, and CPUs compute bf16 slower than f32."""
+    if jax.default_backend() != "cpu" or system.config.precision == "f32":
+        return system
+    return systems.build(dataclasses.replace(system.config, precision="f32"))
 
 
 def template(run: LoadedRun) -> np.ndarray | None:
