@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
         description="Animates a face from speech. Writes H.264 and AAC at 25 frames per second, tagged as synthetic, "
         "and OUT.json beside it, which says how it was made.",
         epilog="Every 640 samples of speech make a frame, a last part too. Silent files (peak up to 32 of 32,768) and "
-        "grey pictures are refused. Live: thjax generate --checkpoint DIR --image FACE --audio - --out - reads raw 16 kHz mono s16le "
-        "samples from standard input and writes a fragmented mp4 to standard output.",
+        "grey pictures are refused. Live: thjax generate --checkpoint DIR --image FACE --audio - --out - reads raw "
+        "16 kHz mono s16le samples from standard input and writes a fragmented mp4 to standard output.",
     )
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR",
                         help="folder of a run (`thjax train --out`), or converted weights (`thjax weights convert`)")
