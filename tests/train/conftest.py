@@ -66,14 +66,21 @@ class Toy:
 
     def apart(self, out, *overrides, variant="demo", end=""):
         """In a process of its own, which `end` may end, see toy/main.py; returns the completed process."""
+        process = self.start(out, *overrides, variant=variant, end=end)
+        output, errors = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def start(self, out, *overrides, variant="demo", end="", process=""):
+        """Starts a process of its own; `process` makes it one of several, see toy/main.py."""
         environment = os.environ | {
             "PYTHONPATH": str(ROOT),
             "TOY_END": end,
+            "TOY_PROCESS": process,
             "JAX_COMPILATION_CACHE_DIR": str(self.compiled),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
         command = [sys.executable, str(HERE / "toy" / "main.py"), *self.arguments(out, *overrides, variant=variant)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="session")

@@ -41,14 +41,11 @@ def run(argv: list[str]) -> int:
 def train(assembled, accept_changes: bool = False, resume_command: str = "") -> int:
     """Trains an assembled run to its end, see `thjax.train.loop.Loop`; also called by other commands."""
     from thjax.train.loop import Loop
-    from thjax.train.run import make_directory
     from thjax.train.signals import Interruption
 
-    with Interruption() as interruption:
-        make_directory(assembled.out)
-        with _alone(assembled.out):
-            loop = Loop(assembled, interruption, resume_command)
-            step = loop.train(accept_changes)
+    with Interruption() as interruption, _alone(assembled.out):
+        loop = Loop(assembled, interruption, resume_command)
+        step = loop.train(accept_changes)
     print(f"finished at step {step}: {assembled.out}")
     return 0
 
@@ -59,12 +56,15 @@ def _resume_command(argv: tuple[str, ...]) -> str:
 
 @contextlib.contextmanager
 def _alone(out: Path):
-    """Holds the run's directory: two processes that train in one would spoil each other's checkpoints."""
+    """Makes and holds the run's directory: two processes that train in one would spoil each other's checkpoints."""
     import jax
+
+    from thjax.train.run import make_directory
 
     if jax.process_index() != 0:
         yield
         return
+    make_directory(out)
     with open(out / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

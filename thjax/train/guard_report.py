@@ -45,6 +45,8 @@ def blame(loader, stage_step: int, metrics: Metrics) -> str:
     bad = [f"{clip} ({', '.join(_bad_fields(batch, row))})" for row, clip in enumerate(clips) if not finite[row]]
     if bad:
         return f"inputs that are not finite: {'; '.join(bad)}"
+    if jax.process_count() > 1:
+        return f"inputs of this process are finite; unless another process names a clip, {MIXED}: {'; '.join(clips)}"
     return f"all inputs are finite, and {MIXED}; the whole batch: {'; '.join(clips)}"
 
 

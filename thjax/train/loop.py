@@ -50,8 +50,10 @@ class Loop:
         try:
             standing = self._train(tools, standing)
         finally:
-            logs.close()
-            saver.close()
+            try:
+                saver.close()
+            finally:
+                logs.close()
         step = int(standing.state.step)
         if self._interruption.signal is not None and not self._finished(standing):
             raise RunStopped(

@@ -2,6 +2,7 @@
 
 The environment plants an end: `TOY_END=kill:feed:7` sends the process SIGKILL before it takes its 7th batch;
 `term`, `int` and `kill` are the signals, `feed`, `orbax`, `seal`, `rename` and `forget` the places, counted from 1.
+`TOY_PROCESS=8476:2:0` makes it process 0 of 2, which meet at a port.
 """
 
 import os
@@ -50,9 +51,20 @@ def plant(how: str):
     setattr(owner, attribute, planted)
 
 
+def join(which: str):
+    """Joins the other processes of a run."""
+    import jax
+
+    port, count, index = map(int, which.split(":"))
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(f"localhost:{port}", count, index)
+
+
 if __name__ == "__main__":
     from thjax import cli
 
+    if os.environ.get("TOY_PROCESS"):
+        join(os.environ["TOY_PROCESS"])
     install()
     if os.environ.get("TOY_END"):
         plant(os.environ["TOY_END"])
