@@ -4,6 +4,7 @@ import argparse
 import json
 import pathlib
 import shutil
+import sys
 import time
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from thjax.core.files import write_json
 
 SYSTEM = "temporal_gan:demo"
 SEED = 0
+PIPE_COLUMNS = 160  # where the output is no terminal
 CORPUS = ("--speakers", "48", "--clips", "6", "--size", "96", "--motion", "still", "--sentences", "grid",
           "--seed", str(SEED))
 """Arguments of `thjax data synth`: see thjax/systems/temporal_gan/README.md for why this much is enough."""
@@ -34,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
 def run(argv: list[str]) -> int:
     """Runs the demo; returns its exit code."""
     arguments = parser().parse_args(argv)
-    out, console = arguments.out, Console()
+    out = arguments.out
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_COLUMNS)
     corpus, training = out / "corpus", out / "run"
     started = time.monotonic()
     if (training / "config.json").exists() and not arguments.resume:

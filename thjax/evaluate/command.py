@@ -3,13 +3,17 @@
 import argparse
 import pathlib
 import shlex
+import sys
 
 from rich.console import Console
 
 from thjax.checkpoint import load_run
+from thjax.checkpoint.names import checkpoint_name
 from thjax.evaluate import pictures
 from thjax.evaluate.run import evaluate_run
 from thjax.evaluate.scores import METRICS
+
+PIPE_COLUMNS = 160
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", default="test", help="split of the corpus (default: %(default)s)")
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="where table.json, clips.csv, "
                         "contact_sheet.png and report.html go (default: DIR of the run/evaluate-SPLIT)")
-    parser.add_argument("--which", default="best", help="best, latest or a step (default: %(default)s)")
+    parser.add_argument("--which", default="best", type=checkpoint_name, metavar="best|latest|STEP",
+                        help="checkpoint of the run (default: %(default)s on validation)")
     parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
     parser.add_argument("--clips", type=int, default=0, help="clips to use, spread over the split (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler's noise (default: %(default)s)")
@@ -51,7 +56,8 @@ def run(argv: list[str]) -> int:
         [command, *(f"{name}: {meaning}" for name, meaning in METRICS.items())],
         {"Scores": result.lines(), "Differences": result.paired_lines()}, {"Truth, generated, copy": sheet},
     )
-    printed = Console()
+    # A pipe has no width of its own, and a table squeezed into 80 columns loses its names.
+    printed = Console() if sys.stdout.isatty() else Console(width=PIPE_COLUMNS)
     for table in result.terminal_tables():
         printed.print(table)
     printed.print(f"written to {out}")

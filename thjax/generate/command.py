@@ -11,6 +11,7 @@ import numpy as np
 
 from data_pipelines import media
 from data_pipelines.schema import FPS, SAMPLES_PER_FRAME, DataError
+from thjax.checkpoint.names import checkpoint_name
 from thjax.core.errors import UserError
 
 PIPE = "-"
@@ -43,15 +44,6 @@ def parser() -> argparse.ArgumentParser:
                         help="checkpoint of the run (default: %(default)s on validation)")
     parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
     return parser
-
-
-def checkpoint_name(text: str) -> str | int:
-    """`best`, `latest` or a step."""
-    if text in ("best", "latest"):
-        return text
-    if text.isdecimal():
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is neither best, latest nor a step")
 
 
 def run(argv: list[str]) -> int:
