@@ -135,7 +135,8 @@ def abstract_state(system: System, config: RunConfig, stage_name: str) -> TrainS
         state, previous = None, None
         for declared in system.stages[: names.index(stage_name) + 1]:
             stage = with_accumulation(declared, config.accumulate)
-            donors = {name: init_network(system.networks[name], name, key) for name in stage.init}
+            loaded = [name for name, source in stage.init.items() if source.kind in ("checkpoint", "weights")]
+            donors = {name: init_network(system.networks[name], name, key) for name in loaded}
             state = enter_stage(system.networks, stage, state, key, donors, previous)
             previous = stage
         return state

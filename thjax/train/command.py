@@ -33,7 +33,8 @@ def run(argv: list[str]) -> int:
     if request.dry_run:
         from thjax.train.dry_run import describe
 
-        print(describe(assembled))
+        for line in describe(assembled):
+            print(line, flush=True)
         return 0
     return train(assembled, request.accept_changes, resume_command=_resume_command(request.argv))
 

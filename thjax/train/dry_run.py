@@ -1,45 +1,47 @@
 """`--dry_run`: what a run would be, before it costs anything."""
 
 import json
+from collections.abc import Iterator
 
 import jax
 import numpy as np
 
 from thjax.checkpoint.load import abstract_state
-from thjax.engine import TrainState
+from thjax.engine import Stage, TrainState
 from thjax.parallel import compile_step
 from thjax.train.run import Run
 
 MEBI = 2**20
 
 
-def describe(run: Run) -> str:
-    """The resolved config, and for every stage its networks, memory and epochs. Compiles the steps, runs none."""
-    parts = ["config", json.dumps(run.values(), indent=2)]
+def describe(run: Run) -> Iterator[str]:
+    """Yields the resolved config and, for every stage, its epochs, networks and memory.
+
+    Runs no step. The peak of a step comes last, because it takes compiling.
+    """
+    yield f"config\n{json.dumps(run.values(), indent=2)}"
+    prepared = []
     for stage, limits, loader in zip(run.stages, run.limits, run.loaders, strict=True):
         state = abstract_state(run.system, run.config, stage.name)
-        batch = loader.batch_at(0)
-        shapes = {
+        batch = {
             name: jax.ShapeDtypeStruct((stage.data.batch, *value.shape[1:]), value.dtype)
-            for name, value in batch.items()
+            for name, value in loader.batch_at(0).items()
         }
-        patience = (
-            ""
-            if limits.patience_steps is None
-            else (f", at the latest {limits.patience_steps} steps after the best {stage.until.patience.metric}")
-        )
-        parts += [
-            "",
-            f"stage {stage.name}: {limits.steps} steps{patience}",
-            f"  batches per epoch  {limits.batches_per_epoch}",
-            f"  batch              {stage.data.batch} clips of {loader.length} frames on {run.mesh.size} "
-            f"{jax.default_backend()} device(s), executor {run.config.parallel.executor}",
-            "  parameters",
-            *_networks(state, stage.trained),
-            "  memory per device",
-            *_memory(run, stage, state, shapes),
-        ]
-    return "\n".join(parts)
+        prepared.append((stage, state, batch))
+        patience = limits.patience_steps
+        until = f", or {patience} steps without a better {stage.until.patience.metric}" if patience else ""
+        devices = f"{run.mesh.size} {jax.default_backend()} device{'s' if run.mesh.size > 1 else ''}"
+        yield f"\nstage {stage.name}: {limits.steps} steps{until}"
+        yield f"  batches per epoch  {limits.batches_per_epoch}"
+        yield f"  batch              {stage.data.batch} clips of {loader.length} frames on {devices}"
+        yield f"  executor           {run.config.parallel.executor}"
+        yield "  parameters"
+        yield from _networks(state, stage.trained)
+        yield "  memory per device"
+        yield from _memory(state, batch, run.mesh.size)
+    yield "\nmemory of a compiled step per device, at its peak"
+    for stage, state, batch in prepared:
+        yield f"  {stage.name:20} {_peak(run, stage, state, batch)}"
 
 
 def _networks(state: TrainState, trained: tuple[str, ...]) -> list[str]:
@@ -51,21 +53,27 @@ def _networks(state: TrainState, trained: tuple[str, ...]) -> list[str]:
     return [*rows, f"    {'all':{width}}  {sum(count(net.params) for net in state.nets.values()):>12,}"]
 
 
-def _memory(run: Run, stage, state: TrainState, shapes) -> list[str]:
-    """Bytes of what the state and a batch hold, and what the compiled step needs at its peak."""
+def _memory(state: TrainState, batch, devices: int) -> list[str]:
+    """Bytes of what the state and a device's share of the batch hold."""
     nets = state.nets.values()
     rows = {
-        "parameters": size([net.params for net in nets]) + size([net.variables for net in nets]),
+        "parameters": size([net.params for net in nets]),
+        "variables": size([net.variables for net in nets]),
         "averaged parameters": size(state.ema),
         "optimizers": size([net.opt_state for net in nets]),
-        "batch": size(shapes) // run.mesh.size,
+        "batch": size(batch) // devices,
     }
-    executor = compile_step(stage, run.config.parallel, run.config.guard, run.config.accumulate, run.mesh)
-    analysis = executor.lower(state, shapes, jax.eval_shape(lambda: run.key)).compile().memory_analysis()
-    if analysis is not None:
-        needed = analysis.argument_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes
-        rows["compiled step, peak"] = needed + analysis.temp_size_in_bytes
     return [f"    {name:20} {value / MEBI:10.1f} MiB" for name, value in rows.items()]
+
+
+def _peak(run: Run, stage: Stage, state: TrainState, batch) -> str:
+    """What the compiled step needs at its peak, arguments included."""
+    executor = compile_step(stage, run.config.parallel, run.config.guard, run.config.accumulate, run.mesh)
+    analysis = executor.lower(state, batch, jax.eval_shape(lambda: run.key)).compile().memory_analysis()
+    if analysis is None:
+        return "this backend does not say"
+    held = analysis.argument_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    return f"{(held + analysis.temp_size_in_bytes) / MEBI:10.1f} MiB"
 
 
 def count(tree) -> int:
