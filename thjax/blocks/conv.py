@@ -13,7 +13,8 @@ traced, because programs for accelerators are compiled on CPU hosts.
 """
 
 import functools
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -28,7 +29,7 @@ Size = int | tuple[int, ...]
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
-    """x [N, *size, large], w [*kernel, large, small] -> [N, *small_size, small]."""
+    """Large map to small map: x [N, *size, large], w [*kernel, large, small] -> [N, *small_size, small]."""
     return lax.platform_dependent(
         x, w,
         cpu=functools.partial(conv_cpu.convolve, geometry=geometry),
@@ -38,7 +39,7 @@ def convolve(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def spread(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
-    """y [N, *small_size, small], w [*kernel, large, small] -> [N, *size, large]."""
+    """Small map to large map: y [N, *small_size, small], w [*kernel, large, small] -> [N, *size, large]."""
     return lax.platform_dependent(
         y, w,
         cpu=functools.partial(conv_cpu.spread, geometry=geometry),
@@ -48,7 +49,7 @@ def spread(y: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def correlate(x: jax.Array, y: jax.Array, geometry: Geometry) -> jax.Array:
-    """x [N, *size, large], y [N, *small_size, small] -> [*kernel, large, small]."""
+    """Both maps to a kernel: x [N, *size, large], y [N, *small_size, small] -> [*kernel, large, small]."""
     return lax.platform_dependent(
         x, y,
         cpu=functools.partial(conv_cpu.correlate, geometry=geometry),
@@ -126,9 +127,9 @@ def conv_transpose2d(x: jax.Array, w: jax.Array, stride: Size = 1, padding: Size
     """
     _check(x, w, 2)
     stride, padding, kernel = _as_tuple(stride, 2), _as_tuple(padding, 2), w.shape[:2]
-    size = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[1:3], stride, padding, kernel))
+    size = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[1:3], stride, padding, kernel, strict=True))
     if min(size) < 1:
-        raise ValueError(f"transposed convolution of {x.shape} by {w.shape}: padding {padding} leaves size {size}; use less")
+        raise ValueError(f"transposed convolution of {x.shape} by {w.shape}: padding {padding} leaves {size}; use less")
     return spread(x, jnp.swapaxes(w, -1, -2), Geometry(kernel, stride, padding, size))
 
 
@@ -142,7 +143,7 @@ def _conv(x: jax.Array, w: jax.Array, stride: Size, padding: Size, dims: int) ->
 
 
 def fan_in_normal(stride: Size = 1) -> Callable:
-    """Initialiser with variance 1 / fan-in, where a strided transposed kernel reaches an output only k / stride times."""
+    """Initialiser of variance 1 / fan-in; a transposed kernel of stride s reaches an output k / s times per axis."""
     scale = 1.0
     for step in (stride,) if isinstance(stride, int) else stride:
         scale *= step * step if isinstance(stride, int) else step

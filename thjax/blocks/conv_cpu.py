@@ -7,9 +7,9 @@ kernel of k taps becomes one of ceil(k / stride) blocks: every convolution is a 
     spread     one matrix product to all taps, added where they overlap   or a stride-1 `lax` convolution to blocks
     correlate  patches of blocks transposed, then one matrix product  or `lax`
 
-The left column wins on tiny maps, wide layers, thin inputs and 1-D kernels, where `lax` falls into scalar loops or reads
-its kernel too often; the right one where patches would cost more to write than to multiply. The thresholds below were
-measured by `benchmarks/conv.py`.
+The left column wins on tiny maps, wide layers, thin inputs and 1-D kernels, where `lax` falls into scalar loops or
+reads its kernel too often; the right one where patches would cost more to write than to multiply. The thresholds below
+were measured by `benchmarks/conv.py`.
 """
 
 import itertools
@@ -111,13 +111,17 @@ def _grid(geometry: Geometry) -> tuple[int, ...]:
     return tuple(n + b - 1 for n, b in zip(geometry.small, _blocks(geometry), strict=True))
 
 
+def _missing(geometry: Geometry) -> tuple[int, ...]:
+    """Positions of the grid behind the end of the large map; negative where the grid is shorter."""
+    axes = zip(_grid(geometry), _block(geometry), geometry.padding, geometry.size, strict=True)
+    return tuple(g * b - p - n for g, b, p, n in axes)
+
+
 def _to_blocks(x: jax.Array, geometry: Geometry) -> jax.Array:
     """[N, *size, C] -> [N, *grid, block * C], padded at the start and padded or cut at the end."""
     block, grid = _block(geometry), _grid(geometry)
-    extents = [g * b for g, b in zip(grid, block, strict=True)]
-    ends = [e - p - n for e, p, n in zip(extents, geometry.padding, geometry.size, strict=True)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((p, e, 0) for p, e in zip(geometry.padding, ends, strict=True)),
-                                            (0, 0, 0)])
+    margins = zip(geometry.padding, _missing(geometry), strict=True)
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((low, high, 0) for low, high in margins), (0, 0, 0)])
     if geometry.dims == 1:
         return x.reshape(x.shape[0], *grid, -1)
     x = x.reshape(x.shape[0], grid[0], block[0], grid[1], block[1] * x.shape[-1])
@@ -130,11 +134,9 @@ def _from_blocks(z: jax.Array, geometry: Geometry) -> jax.Array:
     channels = z.shape[-1] // math.prod(block)
     if geometry.dims == 2:
         z = jnp.swapaxes(z.reshape(z.shape[0], *grid, block[0], -1), 2, 3)
-    extents = [g * b for g, b in zip(grid, block, strict=True)]
-    z = z.reshape(z.shape[0], *extents, channels)
-    ends = [n + p - e for e, p, n in zip(extents, geometry.padding, geometry.size, strict=True)]
-    return lax.pad(z, jnp.zeros((), z.dtype), [(0, 0, 0), *((-p, e, 0) for p, e in zip(geometry.padding, ends, strict=True)),
-                                               (0, 0, 0)])
+    z = z.reshape(z.shape[0], *(g * b for g, b in zip(grid, block, strict=True)), channels)
+    margins = zip(geometry.padding, _missing(geometry), strict=True)
+    return lax.pad(z, jnp.zeros((), z.dtype), [(0, 0, 0), *((-low, -high, 0) for low, high in margins), (0, 0, 0)])
 
 
 def _kernel_to_blocks(w: jax.Array, geometry: Geometry) -> jax.Array:
@@ -160,10 +162,10 @@ def _kernel_from_blocks(w: jax.Array, geometry: Geometry) -> jax.Array:
 
 def _patches(x: jax.Array, geometry: Geometry) -> jax.Array:
     """[N, *grid, C] -> [N * small positions, blocks * C]."""
-    shifts = [
-        lax.slice(x, (0, *start, 0), (x.shape[0], *(s + n for s, n in zip(start, geometry.small, strict=True)), x.shape[-1]))
-        for start in itertools.product(*map(range, _blocks(geometry)))
-    ]
+    shifts = []
+    for start in itertools.product(*map(range, _blocks(geometry))):
+        stop = (s + n for s, n in zip(start, geometry.small, strict=True))
+        shifts.append(lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1])))
     x = shifts[0] if len(shifts) == 1 else jnp.concatenate(shifts, -1)
     return x.reshape(-1, x.shape[-1])
 

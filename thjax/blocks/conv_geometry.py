@@ -26,7 +26,8 @@ class Geometry:
     @property
     def small(self) -> tuple[int, ...]:
         """Extent of the small map."""
-        return tuple((n + 2 * p - k) // s + 1 for n, p, k, s in zip(self.size, self.padding, self.kernel, self.stride))
+        axes = zip(self.size, self.padding, self.kernel, self.stride, strict=True)
+        return tuple((n + 2 * p - k) // s + 1 for n, p, k, s in axes)
 
     @property
     def dims(self) -> int:

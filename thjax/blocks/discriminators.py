@@ -32,7 +32,7 @@ class FrameDiscriminator(nn.Module):
         self, frames: jax.Array, still: jax.Array, valid: jax.Array | None = None, ctx: Context = Context(),
         train: bool = False,
     ) -> jax.Array:
-        """frames [B, T, H, W, 3] and still [B, H, W, 3] in [-1, 1], valid [B, T] -> logits [B, T], f32."""
+        """Judges frames [B, T, H, W, 3] against still [B, H, W, 3] in [-1, 1], valid [B, T] -> logits [B, T], f32."""
         clips, count = frames.shape[:2]
         still = jnp.broadcast_to(still[:, None].astype(frames.dtype), frames.shape)
         pair = jnp.concatenate([frames, still], -1).reshape(clips * count, *frames.shape[2:4], -1)
@@ -73,7 +73,7 @@ class SequenceDiscriminator(nn.Module):
         self, frames: jax.Array, windows: jax.Array, valid: jax.Array | None = None, ctx: Context = Context(),
         train: bool = False,
     ) -> jax.Array:
-        """frames [B, T, H, W, 3] in [-1, 1], windows [B, T, window], valid [B, T] -> logits [B], f32.
+        """Judges frames [B, T, H, W, 3] in [-1, 1], windows [B, T, window], valid [B, T] -> logits [B], f32.
 
         The classifier reads the state after the last valid frame: the GRU stands still on the others.
         """
@@ -88,4 +88,5 @@ class SequenceDiscriminator(nn.Module):
         codes = jnp.concatenate([image, audio], -1).reshape(clips, count, -1)
         _, state = GRU(self.features, self.layers, self.dtype, name="context")(codes, None, valid)
         x = nn.Dense(self.hidden, dtype=self.dtype, param_dtype=float, name="hidden")(state[-1])
-        return nn.Dense(1, dtype=self.dtype, param_dtype=float, name="logit")(nn.leaky_relu(x, SLOPE))[:, 0].astype(float)
+        x = nn.leaky_relu(x, SLOPE)
+        return nn.Dense(1, dtype=self.dtype, param_dtype=float, name="logit")(x)[:, 0].astype(float)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -32,8 +33,8 @@ def waveform_layers(
 ) -> tuple[WaveformLayer, ...]:
     """The layer table that a sample rate and a window imply (vougioukas2019, section 2.1, and its public code).
 
-    The first kernel spans 5 ms and steps 1 ms. The remaining length is divided by its prime factors in increasing order,
-    each by a kernel of twice the stride; the last one is not divided away but spanned by the kernel that makes the code.
+    The first kernel spans 5 ms and steps 1 ms. The remaining length is divided by its prime factors in increasing
+    order, each by a kernel of twice the stride; the last one is spanned by the kernel that makes the code.
     Padding is half of kernel - stride, rounded up, on both sides.
 
     Args:
@@ -48,17 +49,17 @@ def waveform_layers(
     """
     step = rate // 1000
     if rate < 1000 or rate % 1000 or window % step or window < 5 * step:
-        raise ValueError(f"window of {window} samples at {rate} Hz: the rate must be a multiple of 1000 and the window a "
-                         f"whole number of milliseconds, at least 5")
+        raise ValueError(f"window of {window} samples at {rate} Hz: use a rate that is a multiple of 1000 and a window "
+                         "that is a whole number of milliseconds, at least 5")
     strides = [step, *_prime_factors(window // step)[:-1]]
     kernels = [5 * step, *(2 * stride for stride in strides[1:])]
     if channels is None:
         channels = [min(FIRST_CHANNELS << i, MAX_CHANNELS) for i in range(len(strides))]
     if len(channels) != len(strides):
-        raise ValueError(f"{len(channels)} channels {tuple(channels)} for {len(strides)} strided layers (strides {strides}); "
+        raise ValueError(f"{len(channels)} channels {tuple(channels)} for {len(strides)} layers of strides {strides}; "
                          "give one per layer, the code apart")
     length, table = window, []
-    for kernel, stride, features in zip(kernels, strides, channels):
+    for kernel, stride, features in zip(kernels, strides, channels, strict=True):
         padding = math.ceil((kernel - stride) / 2)
         length = (length + 2 * padding - kernel) // stride + 1
         table.append(WaveformLayer(kernel, stride, padding, features))
@@ -99,7 +100,8 @@ class WaveformEncoder(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, valid: jax.Array | None = None, ctx: Context = Context(), train: bool = False, frames: int = 1
+        self, x: jax.Array, valid: jax.Array | None = None, ctx: Context = Context(), train: bool = False,
+        frames: int = 1,
     ) -> jax.Array:
         """[N, window] samples in [-1, 1] -> [N, code] in (-1, 1). N = examples * frames; `valid` [N].
 
@@ -146,7 +148,8 @@ class ImageEncoder(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, valid: jax.Array | None = None, ctx: Context = Context(), train: bool = False, frames: int = 1
+        self, x: jax.Array, valid: jax.Array | None = None, ctx: Context = Context(), train: bool = False,
+        frames: int = 1,
     ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         """Encodes.
 
@@ -163,8 +166,8 @@ class ImageEncoder(nn.Module):
         """
         times = 2 ** len(self.channels)
         if x.shape[1] % times or x.shape[2] % times:
-            raise ValueError(f"image of {x.shape[1]} x {x.shape[2]} pixels cannot be halved {len(self.channels)} times; "
-                             f"use multiples of {times} or fewer channels than {self.channels}")
+            raise ValueError(f"image of {x.shape[1]} x {x.shape[2]} pixels cannot be halved {len(self.channels)} times "
+                             f"(channels {self.channels}); use multiples of {times} or fewer channels")
         skips = []
         for i, features in enumerate(self.channels):
             spec = self.norm if i or self.norm_first else NormSpec("none")

@@ -20,8 +20,8 @@ class NormSpec:
     """How the layers of a network normalise.
 
     Attributes:
-        kind: `batch`: one mean and variance over the global batch (Ioffe and Szegedy 2015). `paper_batch`: over contiguous
-            groups of `group_examples` examples of the global batch, so that a pod trains with a paper's batch statistics.
+        kind: `batch`: one mean and variance over the global batch (Ioffe and Szegedy 2015). `paper_batch`: over
+            contiguous groups of `group_examples` examples of it, so that a pod trains with a paper's batch statistics.
             `group`: per row, over groups of channels (Wu and He 2018), independent of the batch. `none`: the identity.
         group_examples: examples in a group, `paper_batch` only.
         momentum: share of the old running statistics that a training step keeps.
@@ -59,7 +59,8 @@ class Norm(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, valid: jax.Array | None = None, ctx: Context = Context(), train: bool = False, frames: int = 1
+        self, x: jax.Array, valid: jax.Array | None = None, ctx: Context = Context(), train: bool = False,
+        frames: int = 1,
     ) -> jax.Array:
         """Normalises.
 
@@ -85,6 +86,9 @@ class Norm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (channels,), float)
         bias = self.param("bias", nn.initializers.zeros, (channels,), float)
         wide = x.astype(scale.dtype)
+        if train and valid is not None:
+            # `where`, not a product: a padded frame may hold anything, and its gradient is zero times that.
+            wide = jnp.where(valid.reshape(-1, *(1,) * (x.ndim - 1)) > 0, wide, 0)
         if spec.kind == "group":
             mean, variance = _row_moments(wide)
         else:
@@ -100,10 +104,11 @@ class Norm(nn.Module):
         if not train or self.is_initializing():
             return mean.value, variance.value
         if self.kind == "batch":
-            now = new = _moments(*ctx.psum(_sums(x, valid, axis=None)))
+            now = new = _moments(*ctx.psum(_sums(x, valid, rows=None)))
         else:
-            per_example = jnp.concatenate(_sums(x, valid, axis=frames), axis=-1)
-            total, square, count = jnp.split(ctx.group_sum(per_example, self.group_examples), (shape[0], 2 * shape[0]), -1)
+            per_example = jnp.concatenate(_sums(x, valid, rows=frames), axis=-1)
+            per_group = ctx.group_sum(per_example, self.group_examples)
+            total, square, count = jnp.split(per_group, (shape[0], 2 * shape[0]), axis=-1)
             now = _moments(total, square, count)
             # Every group weighs the same, but one without a single valid frame has no statistics.
             known = (count > 0).astype(x.dtype)
@@ -121,20 +126,18 @@ def make_norm(spec: NormSpec, dtype: Any, name: str) -> Norm:
     return Norm(spec.kind, spec.group_examples, spec.momentum, dtype=dtype, name=name)
 
 
-def _sums(x, valid, axis):
-    """Sum, sum of squares and count per channel: over everything, or per example of `axis` rows as [E, C], [E, C], [E, 1]."""
-    if valid is not None:
-        # `where`, not a product: a padded frame may hold anything.
-        x = jnp.where(valid.reshape(-1, *(1,) * (x.ndim - 1)) > 0, x, 0)
-        rows = (valid > 0).astype(x.dtype)
-    else:
-        rows = jnp.ones(x.shape[0], x.dtype)
+def _sums(x, valid, rows):
+    """Sum, sum of squares, count per channel: of all, or per example of `rows` rows as [E, C], [E, C], [E, 1].
+
+    Rows that are not valid are zero already and are not counted.
+    """
+    counts = jnp.ones(x.shape[0], x.dtype) if valid is None else (valid > 0).astype(x.dtype)
     positions = math.prod(x.shape[1:-1])
-    if axis is None:
+    if rows is None:
         axes = tuple(range(x.ndim - 1))
-        return x.sum(axes), jnp.square(x).sum(axes), rows.sum() * positions
-    x = x.reshape(x.shape[0] // axis, axis * positions, x.shape[-1])
-    return x.sum(1), jnp.square(x).sum(1), rows.reshape(-1, axis).sum(1, keepdims=True) * positions
+        return x.sum(axes), jnp.square(x).sum(axes), counts.sum() * positions
+    x = x.reshape(x.shape[0] // rows, rows * positions, x.shape[-1])
+    return x.sum(1), jnp.square(x).sum(1), counts.reshape(-1, rows).sum(1, keepdims=True) * positions
 
 
 def _moments(total, square, count):

@@ -1,6 +1,7 @@
 """The expanding half of a U-Net that draws every frame of a clip from one set of skip connections."""
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -11,7 +12,6 @@ from thjax.blocks.conv import ConvTranspose
 from thjax.blocks.norm import NormSpec, make_norm
 from thjax.core.context import Context
 
-RESIDUAL_GAIN = 0.3
 RESIDUAL_RANGE = 0.98
 """Share of the still's range that is copied: arctanh of a full white or black pixel would be infinite."""
 
@@ -38,21 +38,23 @@ class SkipJoin(nn.Module):
 class UNetDecoder(nn.Module):
     """Latent and skips -> frames (Ronneberger et al. 2015; the layers of vougioukas2019's generator, all without bias).
 
-    A transposed convolution spreads the latent over the deepest skip's map. Each level then joins its skip (3x3, 2C -> C)
-    and doubles the map (4x4, stride 2, C -> next channels); the skip of the first level is not used. The join is computed
-    as conv_a(x) + conv_b(skip): exact, and the second term is the same for all frames of a clip, so it is computed once.
+    A transposed convolution spreads the latent over the deepest skip's map. Each level then joins its skip (3x3,
+    2C -> C) and doubles the map (4x4, stride 2, C -> next channels); the skip of the first level is not used. The join
+    is computed as conv_a(x) + conv_b(skip): exact, and the second term, the same for all frames of a clip, only once.
 
     Attributes:
         channels: of the encoder's levels, the shallowest first.
         norm: after every layer but the last.
-        residual: the output is tanh(gain * net + arctanh(0.98 * still)) with a learnt gain that starts at 0.3, so that
-            identity and background come from the still; else tanh(net).
+        residual: the output is tanh(gain * net + arctanh(0.98 * still)) with a learnt gain, so that identity and
+            background come from the still; else tanh(net).
+        residual_gain: where the gain starts.
         dtype: of the computation; the frames themselves are f32.
     """
 
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     norm: NormSpec = NormSpec()
     residual: bool = False
+    residual_gain: float = 0.3
     dtype: Any = jnp.float32
 
     def setup(self):
@@ -111,6 +113,6 @@ class UNetDecoder(nn.Module):
         x = layer(3, 4, 2, 1, "output")(x).astype(float)
         x = x.reshape(clips, frames, *x.shape[1:])
         if self.residual:
-            gain = self.param("gain", nn.initializers.constant(RESIDUAL_GAIN), (), float)
+            gain = self.param("gain", nn.initializers.constant(self.residual_gain), (), float)
             x = gain * x + jnp.arctanh(RESIDUAL_RANGE * still.astype(x.dtype))[:, None]
         return jnp.tanh(x)
