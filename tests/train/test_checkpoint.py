@@ -46,7 +46,7 @@ def test_load_run_says_what_is_wrong(toy, tmp_path):
         load_run(out, 4)
 
 
-@pytest.mark.parametrize("place", ["orbax", "seal"])
+@pytest.mark.parametrize("place", ["before", "orbax", "seal"])
 def test_a_full_disk_is_said_and_leaves_no_half(toy, tmp_path, monkeypatch, capsys, place):
     from thjax.train import checkpoint
 
@@ -55,7 +55,10 @@ def test_a_full_disk_is_said_and_leaves_no_half(toy, tmp_path, monkeypatch, caps
 
     out = tmp_path / "run"
     assert toy.here(out, "--train.steps", 2) == 0
-    if place == "orbax":
+    if place == "before":
+        usage = checkpoint.shutil.disk_usage(tmp_path)._replace(free=1000)
+        monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: usage)
+    elif place == "orbax":
         monkeypatch.setattr(checkpoint.ocp, "save_checkpointables_async", full)
     else:
         monkeypatch.setattr(store, "seal", full)
@@ -67,6 +70,17 @@ def test_a_full_disk_is_said_and_leaves_no_half(toy, tmp_path, monkeypatch, caps
     monkeypatch.undo()
     assert toy.here(out) == 0
     assert store.steps(out) == [10, 12]
+
+
+def test_a_disk_too_full_for_the_logs_is_said(toy, tmp_path, monkeypatch, capsys):
+    from thjax.train import writers
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writers.Logs, "write", full)
+    assert toy.here(tmp_path / "run") == 2
+    assert f"{tmp_path / 'run'} could not be written: No space left on device" in capsys.readouterr().err
 
 
 def test_a_directory_that_cannot_be_written_is_said(toy, tmp_path, capsys):

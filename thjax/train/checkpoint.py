@@ -1,7 +1,9 @@
 """Saving: in the background, sealed with hashes, whole or not at all; the newest few and the best are kept."""
 
 import dataclasses
+import errno
 import os
+import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from thjax.engine import TrainState
 from thjax.train.bookkeeping import Bookkeeping
 
 __all__ = ["LoadedRun", "Saver", "load_run"]
+
+MEBI = 2**20
+SPARE_BYTES = MEBI // 4
+"""Room for the files beside the arrays."""
 
 
 class Saver:
@@ -51,6 +57,7 @@ class Saver:
         directory = store.step_directory(self._run, record.step)
         hidden = directory.with_name(f".{directory.name}.saving").absolute()
         try:
+            self._check_space(state)
             response = ocp.save_checkpointables_async(hidden, {"state": state}, overwrite=True)
         except Exception as error:
             raise self._failure(record.step, error) from error
@@ -81,6 +88,14 @@ class Saver:
             self.wait()
         finally:
             self._thread.shutdown()
+
+    def _check_space(self, state: TrainState) -> None:
+        """Raises before Orbax begins: its threads fill the terminal when the disk is full."""
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + SPARE_BYTES
+        free = shutil.disk_usage(store.checkpoints(self._run)).free
+        if jax.process_count() == 1 and free < needed:
+            text = f"{os.strerror(errno.ENOSPC)}: {needed / MEBI:.1f} MiB are needed, {free / MEBI:.1f} MiB are free"
+            raise OSError(errno.ENOSPC, text)
 
     def _finish(self, response, hidden: Path, directory: Path, record: store.Record) -> None:
         response.result()
@@ -116,7 +131,8 @@ class Saver:
 
     def _failure(self, step: int, error: Exception) -> UserError:
         left = store.steps(self._run)
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+        reason = text.splitlines()[0]
         resume = f"the newest checkpoint is that of step {left[-1]}" if left else "no checkpoint was written before"
         place = store.checkpoints(self._run)
         return UserError(

@@ -25,7 +25,8 @@ def run(argv: list[str]) -> int:
         return 0
     request = config_cli.parse(argv)
     logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # Orbax tells us of its failures by raising; what it logs beside that is for its own authors.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     # jax and the corpus are imported only now, so that a misspelt key is answered at once.
     from thjax.train.run import assemble
 

@@ -1,8 +1,11 @@
 """The run as a whole: stage after stage, from where its directory stands to the end."""
 
+import errno
+import os
+
 import jax
 
-from thjax.core.errors import RunStopped
+from thjax.core.errors import RunStopped, UserError
 from thjax.train.checkpoint import Saver
 from thjax.train.pictures import Films
 from thjax.train.run import Run, write_config
@@ -10,6 +13,8 @@ from thjax.train.signals import Interruption
 from thjax.train.stage_loop import StageLoop, Tools
 from thjax.train.start import Standing, begin, enter
 from thjax.train.writers import Logs, NoLogs
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Loop:
@@ -39,6 +44,17 @@ class Loop:
             RunStopped: by a signal or by the guard; the state is saved.
             UserError: the run in this directory is another one; the disk is full; the corpus does not fit.
         """
+        try:
+            return self._resume_and_train(accept_changes)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            raise UserError(
+                f"{self._run.out} could not be written: {os.strerror(error.errno)}. Mend that and give the same "
+                "command again: it goes on from the newest checkpoint"
+            ) from error
+
+    def _resume_and_train(self, accept_changes: bool) -> int:
         run, first = self._run, jax.process_index() == 0
         standing = begin(run, accept_changes)
         step = int(standing.state.step)

@@ -1,5 +1,6 @@
 """Metric writers: `metrics.jsonl`, one object a line, and TensorBoard. Entries after a restored step are dropped."""
 
+import contextlib
 import json
 import math
 import os
@@ -8,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from tensorboardX import SummaryWriter
 
 from thjax.core import files
-from thjax.train.event_file import filter_events
+from thjax.train.event_file import EventFile, filter_events
 
 JSONL, TENSORBOARD = "metrics.jsonl", "tensorboard"
 
@@ -34,9 +34,7 @@ class Logs:
             _filter_lines(path, keep)
         filter_events(run / TENSORBOARD, lambda entry_step, tag: keep(entry_step, tag.partition("/")[0]))
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by `close`)
-        # A name of its own: files are named by the second, and a run resumed within one would overwrite the other's.
-        count = len(list((run / TENSORBOARD).glob("events*")))
-        self._tensorboard = SummaryWriter(str(run / TENSORBOARD), filename_suffix=f".{count}")
+        self._tensorboard = EventFile(run / TENSORBOARD)
 
     def write(self, kind: str, step: int, stage: str, scalars: Mapping[str, float], **also: float) -> None:
         """One entry.
@@ -54,13 +52,13 @@ class Logs:
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()
         for name, value in values.items():
-            self._tensorboard.add_scalar(f"{kind}/{name}", value, step)
+            self._tensorboard.scalar(step, f"{kind}/{name}", value)
         for name, value in also.items():
-            self._tensorboard.add_scalar(f"speed/{name}", value, step)
+            self._tensorboard.scalar(step, f"speed/{name}", value)
 
     def picture(self, step: int, image: np.ndarray) -> None:
         """A strip [H, W, 3] uint8 of an evaluation."""
-        self._tensorboard.add_image("validation/strip", image, step, dataformats="HWC")
+        self._tensorboard.picture(step, "validation/strip", image)
 
     def flush(self) -> None:
         """Puts every entry on the disk: called before a checkpoint, which promises the entries up to its step."""
@@ -69,9 +67,10 @@ class Logs:
         self._tensorboard.flush()
 
     def close(self) -> None:
-        """Flushes and closes."""
-        self._file.close()
-        self._tensorboard.close()
+        """Closes. Entries were flushed with the last checkpoint; on a full disk the others are lost."""
+        for file in (self._file, self._tensorboard):
+            with contextlib.suppress(OSError):
+                file.close()
 
 
 class NoLogs:
