@@ -13,7 +13,7 @@ env: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml requirements.txt constraints-$(PYTHON_MINOR).txt
 	command -v uv >/dev/null || $(PYTHON) -m pip install --quiet uv
-	uv venv --quiet --clear --python $$($(PYTHON) -c 'import sys; print(sys.executable)') $(VENV)
+	uv venv --quiet --clear --seed --python $$($(PYTHON) -c 'import sys; print(sys.executable)') $(VENV)
 	uv pip install --quiet --python $(RUN) --constraints constraints-$(PYTHON_MINOR).txt --editable '.[speech,media,dev]'
 	touch $@
 
@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml requirements.txt constraints-$(PYTHON_MINOR).
 torch: $(VENV)/.torch
 
 $(VENV)/.torch: $(VENV)/.installed
-	$(PYTHON) -m pip --python $(RUN) install --quiet $(TORCH)
+	$(RUN) -m pip install --quiet $(TORCH)
 	touch $@
 
 demo: env
