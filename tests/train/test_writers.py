@@ -2,6 +2,7 @@
 
 import json
 import math
+import struct
 
 from thjax.train.event_file import records
 from thjax.train.writers import Logs
@@ -59,3 +60,27 @@ def test_a_validation_that_does_not_count_is_dropped(tmp_path):
     Logs(tmp_path, 2, -1).close()
     assert [entry["kind"] for entry in lines(tmp_path)] == ["train", "train"]
     assert not [tag for tag, _ in events(tmp_path) if tag.startswith("validation")]
+
+
+def test_event_files_are_what_tensorboard_reads(tmp_path):
+    """Length, masked CRC-32C, body, masked CRC-32C; the checksums recomputed bit by bit from the polynomial."""
+    write(tmp_path, [7])
+    (path,) = (tmp_path / "tensorboard").glob("events*")
+    content, start = path.read_bytes(), 0
+    while start < len(content):
+        length, checksum = struct.unpack_from("<QI", content, start)
+        assert checksum == masked_crc32c(content[start : start + 8])
+        body = content[start + 12 : start + 12 + length]
+        assert struct.unpack_from("<I", content, start + 12 + length)[0] == masked_crc32c(body)
+        start += 16 + length
+    assert next(records(path))[1].file_version == "brain.Event:2"
+
+
+def masked_crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
