@@ -72,9 +72,17 @@ def gru_gradient(module):
     return found
 
 
-def randomise(tree, seed):
-    """Parameters with every leaf moved by noise, so that scales and biases are no longer ones and zeros."""
-    leaves, structure = jax.tree.flatten(tree)
+def fresh(module, *inputs, seed=0, **fixed):
+    """(params, other collections) of a module, drawn by numpy: scales near one, biases near zero, nothing compiled."""
     rng = np.random.default_rng(seed)
-    moved = [np.asarray(x + 0.1 * rng.normal(size=x.shape), x.dtype) for x in leaves]
-    return jax.tree.unflatten(structure, moved)
+
+    def draw(path, leaf):
+        name = path[-1].key
+        if name in ("mean", "var"):
+            return np.full(leaf.shape, float(name == "var"), leaf.dtype)
+        fan_in = np.prod(leaf.shape[:-1]) if "kernel" in name else 100
+        return np.asarray((name == "scale") + rng.normal(size=leaf.shape) / np.sqrt(fan_in), leaf.dtype)
+
+    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), *inputs, **fixed))
+    variables = jax.tree_util.tree_map_with_path(draw, shapes)
+    return variables.pop("params", {}), variables

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.blocks.compare import assert_close, from_torch, load_conv, load_gru, to_torch
+from tests.blocks.compare import assert_close, fresh, from_torch, load_conv, load_gru, to_torch
 from thjax.blocks.discriminators import FrameDiscriminator, SequenceDiscriminator
 from thjax.blocks.encoders import waveform_layers
 from thjax.blocks.norm import NormSpec
@@ -55,7 +55,7 @@ def sequence_twin(params, frames, windows, valid):
 def test_frame_equals_torch_forward_and_backward():
     frames, still = draw(B, T, 16, 12, 3), draw(B, 16, 12, 3, seed=1)
     judge = FrameDiscriminator(CHANNELS, PLAIN)
-    params = jax.jit(judge.init)(jax.random.key(0), frames, still)["params"]
+    params, _ = fresh(judge, frames, still)
     twin = halving(params["image"], CHANNELS, 6, (4, 3))
     tx = to_torch(frames.reshape(B * T, 16, 12, 3))
     ty = twin(torch.cat([tx, to_torch(np.repeat(still, T, 0))], 1)).reshape(B, T)
@@ -74,7 +74,7 @@ def test_sequence_equals_torch_forward_and_backward():
     frames, windows = draw(B, T, 16, 12, 3), draw(B, T, 40, seed=1)
     valid = np.array([[1, 1, 1, 1], [1, 1, 0, 0]], np.float32)
     judge = SequenceDiscriminator(CHANNELS, 5, 7, 2, 6, 2_000, 40, AUDIO, PLAIN)
-    params = jax.jit(judge.init)(jax.random.key(0), frames, windows)["params"]
+    params, _ = fresh(judge, frames, windows)
     tx = torch.tensor(frames.transpose(0, 1, 4, 2, 3).copy(), requires_grad=True)
     tw = torch.tensor(windows, requires_grad=True)
     ty = sequence_twin(params, tx, tw, valid)
@@ -94,7 +94,8 @@ def test_padded_frames_change_no_logit(kind):
     frames, windows = draw(B, T, 16, 12, 3), draw(B, T, 40, seed=1)
     valid = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], np.float32)
     judge = SequenceDiscriminator(CHANNELS, 5, 7, 2, 6, 2_000, 40, AUDIO, NormSpec(kind, 1))
-    variables = jax.jit(judge.init)(jax.random.key(0), frames, windows)
+    params, rest = fresh(judge, frames, windows)
+    variables = {"params": params, **rest}
     run = jax.jit(lambda f, w: judge.apply(variables, f, w, valid, Context(), True, mutable=["batch_stats"]))
     fill = lambda x: np.where(valid.reshape(B, T, *(1,) * (x.ndim - 2)) > 0, x, 3).astype(np.float32)
     chex.assert_trees_all_equal(run(frames, windows), run(fill(frames), fill(windows)))

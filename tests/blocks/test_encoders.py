@@ -8,11 +8,11 @@ import torch
 from tests.blocks.compare import (
     assert_close,
     conv_gradient,
+    fresh,
     from_torch,
     load_conv,
     load_norm,
     norm_gradient,
-    randomise,
     to_torch,
 )
 from thjax.blocks.encoders import ImageEncoder, WaveformEncoder, waveform_layers
@@ -71,8 +71,7 @@ def waveform_twin(params, table):
 def test_waveform_encoder_equals_torch_forward_and_backward():
     encoder = WaveformEncoder(6, 2_000, 40, (3, 4, 5))
     x = np.random.default_rng(0).normal(size=(9, 40)).astype(np.float32)
-    variables = jax.jit(encoder.init)(jax.random.key(0), x)
-    params, stats = randomise(variables["params"], 1), variables["batch_stats"]
+    params, rest = fresh(encoder, x)
     table = waveform_layers(2_000, 40, 6, (3, 4, 5))
     twin = waveform_twin(params, table)
     tx = torch.tensor(x[:, None], requires_grad=True)
@@ -80,7 +79,7 @@ def test_waveform_encoder_equals_torch_forward_and_backward():
     ty.square().sum().backward()
 
     def forward(params, x):
-        y, _ = encoder.apply({"params": params, "batch_stats": stats}, x, train=True, mutable="batch_stats")
+        y, _ = encoder.apply({"params": params, **rest}, x, train=True, mutable="batch_stats")
         return jnp.square(y).sum(), y
 
     (_, y), gradient = jax.jit(jax.value_and_grad(forward, (0, 1), has_aux=True))(params, x)
@@ -128,9 +127,7 @@ def test_image_encoder_equals_torch_forward_and_backward(form):
     fields, channels = FORMS[form], (4, 6)
     encoder = ImageEncoder(5, channels, **fields)
     x = np.random.default_rng(0).normal(size=(4, 16, 12, 3)).astype(np.float32)
-    variables = jax.jit(encoder.init)(jax.random.key(0), x)
-    params = randomise(variables["params"], 1)
-    rest = {k: v for k, v in variables.items() if k != "params"}
+    params, rest = fresh(encoder, x)
     twin = image_twin(params, channels, 5, (4, 3), fields["slope"], fields["norm_first"], "norm" not in fields)
     tx = to_torch(x)
     ty = twin(tx)[:, :, 0, 0]
@@ -171,7 +168,7 @@ def test_padded_frames_change_nothing(kind):
     encoder = ImageEncoder(5, (4, 6), NormSpec(kind, 2))
     x = np.random.default_rng(0).normal(size=(6, 8, 8, 3)).astype(np.float32)
     valid = np.array([1, 1, 0, 1, 0, 0], np.float32)
-    variables = jax.jit(encoder.init)(jax.random.key(0), x)
+    params, rest = fresh(encoder, x)
     if kind == "paper_batch":
         x, valid = np.concatenate([x, x[::-1]]), np.concatenate([valid, valid])
 
@@ -179,6 +176,7 @@ def test_padded_frames_change_nothing(kind):
 
     @jax.jit
     def run(x):
+        variables = {"params": params, **rest}
         (code, skips), new = encoder.apply(variables, x, valid, Context(), True, 3, mutable=["batch_stats"])
         return jax.tree.map(lambda a: a[rows], (code, skips)), new
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.blocks.compare import assert_close, from_torch, load_norm, norm_gradient, randomise, to_torch
+from tests.blocks.compare import assert_close, fresh, from_torch, load_norm, norm_gradient, to_torch
 from thjax.blocks.norm import Norm, NormSpec
 from thjax.core.context import Context
 
@@ -13,8 +13,8 @@ CTX = Context()
 
 
 def build(norm, x, **kwargs):
-    variables = norm.init(jax.random.key(0), x, None, CTX, True, **kwargs)
-    return {**variables, "params": randomise(variables["params"], 3)}
+    params, rest = fresh(norm, x, None, CTX, True, **kwargs)
+    return {"params": params, **rest}
 
 
 def apply(norm, variables, x, valid=None, train=True, frames=1):

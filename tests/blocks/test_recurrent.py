@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.blocks.compare import assert_close, gru_gradient, load_gru
+from tests.blocks.compare import assert_close, fresh, gru_gradient, load_gru
 from thjax.blocks.recurrent import GRU
 
 B, T, C, F, LAYERS = 3, 7, 5, 6, 2
@@ -15,7 +15,7 @@ def setup(seed=0):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(B, T, C)).astype(np.float32)
     gru = GRU(F, LAYERS)
-    return gru, gru.init(jax.random.key(seed), x)["params"], x, rng.normal(size=(LAYERS, B, F)).astype(np.float32)
+    return gru, fresh(gru, x)[0], x, rng.normal(size=(LAYERS, B, F)).astype(np.float32)
 
 
 @pytest.mark.parametrize("given_carry", [True, False])

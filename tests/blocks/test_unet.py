@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.blocks.compare import assert_close, conv_gradient, from_torch, load_conv, load_norm, randomise, to_torch
+from tests.blocks.compare import assert_close, conv_gradient, fresh, from_torch, load_conv, load_norm, to_torch
 from thjax.blocks.norm import NormSpec
 from thjax.blocks.unet import UNetDecoder
 from thjax.core.context import Context
 
-B, T, K, CHANNELS, SIZE = 2, 3, 5, (4, 6, 8), (16, 24)
+B, T, K, CHANNELS, SIZE = 2, 3, 5, (4, 6, 8), (16, 8)
 
 
 def operands(seed=0):
@@ -18,11 +18,6 @@ def operands(seed=0):
     draw = lambda *shape: rng.normal(size=shape).astype(np.float32)
     skips = tuple(draw(B, SIZE[0] >> i + 1, SIZE[1] >> i + 1, c) for i, c in enumerate(CHANNELS))
     return draw(B, T, K), skips, np.tanh(draw(B, *SIZE, 3))
-
-
-def build(decoder, latent, skips, still):
-    variables = jax.jit(decoder.init)(jax.random.key(0), latent, skips, still)
-    return randomise(variables["params"], 1), {k: v for k, v in variables.items() if k != "params"}
 
 
 def joined_kernel(params, level):
@@ -64,7 +59,7 @@ class Twin(torch.nn.Module):
 def test_equals_torch_forward_and_backward(residual):
     latent, skips, still = operands()
     decoder = UNetDecoder(CHANNELS, residual=residual)
-    params, rest = build(decoder, latent, skips, still)
+    params, rest = fresh(decoder, latent, skips, still)
     twin = Twin(params, skips[-1].shape[1:3])
     tz, tskips = torch.tensor(latent, requires_grad=True), [to_torch(skip) for skip in skips]
     ty = twin(tz, tskips)
@@ -90,7 +85,7 @@ def test_equals_torch_forward_and_backward(residual):
 def test_the_shallowest_skip_is_not_used():
     latent, skips, still = operands()
     decoder = UNetDecoder(CHANNELS)
-    params, rest = build(decoder, latent, skips, still)
+    params, rest = fresh(decoder, latent, skips, still)
     run = jax.jit(lambda skips: decoder.apply({"params": params, **rest}, latent, skips))
     chex.assert_trees_all_equal(run(skips), run((skips[0] + 1, *skips[1:])))
     assert (run(skips) != run((skips[0], skips[1] + 1, skips[2]))).any()
@@ -125,7 +120,7 @@ def test_padded_frames_change_nothing(kind):
     latent, skips, still = operands()
     valid = np.array([[1, 1, 0], [1, 0, 0]], np.float32)
     decoder = UNetDecoder(CHANNELS, NormSpec(kind, 1))
-    params, rest = build(decoder, latent, skips, still)
+    params, rest = fresh(decoder, latent, skips, still)
 
     rows = np.nonzero(valid)
 
@@ -143,7 +138,7 @@ def test_padded_frames_change_nothing(kind):
 def test_bf16_draws_f32_frames_with_f32_parameters():
     latent, skips, still = operands()
     decoder = UNetDecoder(CHANNELS, residual=True, dtype=jnp.bfloat16)
-    params, rest = build(decoder, latent, skips, still)
+    params, rest = fresh(decoder, latent, skips, still)
     assert {leaf.dtype for leaf in jax.tree.leaves((params, rest))} == {np.dtype(np.float32)}
     draw = lambda decoder: jax.jit(decoder.apply)({"params": params, **rest}, latent, skips, still)
     frames = draw(decoder)
@@ -154,6 +149,6 @@ def test_bf16_draws_f32_frames_with_f32_parameters():
 def test_wrong_skips_and_a_missing_still_are_named():
     latent, skips, still = operands()
     with pytest.raises(ValueError, match=r"skips have channels \(4, 6\)"):
-        UNetDecoder(CHANNELS).init(jax.random.key(0), latent, skips[:2])
+        fresh(UNetDecoder(CHANNELS), latent, skips[:2])
     with pytest.raises(ValueError, match="pass `still`"):
-        UNetDecoder(CHANNELS, residual=True).init(jax.random.key(0), latent, skips)
+        fresh(UNetDecoder(CHANNELS, residual=True), latent, skips)

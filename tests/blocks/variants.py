@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import parameterized
 
-from tests.blocks.compare import assert_close
+from tests.blocks.compare import assert_close, fresh
 from thjax.blocks.conv import Conv, Conv1d, ConvTranspose
 from thjax.blocks.discriminators import FrameDiscriminator, SequenceDiscriminator
 from thjax.blocks.dropout import Dropout
@@ -71,7 +71,8 @@ class Variants(chex.TestCase):
         def forward(variables, *arrays):
             return block.apply(variables, *arrays, *fixed, mutable=["batch_stats"])
 
-        variables = jax.jit(lambda: block.init(jax.random.key(0), *inputs))()
+        params, rest = fresh(block, *inputs)
+        variables = {"params": params, **rest}
         expected = jax.jit(forward)(variables, *arrays)
         found = self.variant(forward)(variables, *arrays)
         for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
