@@ -43,7 +43,7 @@ def demo() -> Config:
         ),
         generator=GeneratorConfig(
             audio_channels=(16, 32, 64, 64, 128, 128), audio_code=128, context=128, channels=(24, 48, 96, 192),
-            output="residual", norm_momentum=0.95,
+            output="residual", norm_momentum=0.99,
         ),
         discriminators=DiscriminatorConfig(
             frame_channels=(32, 64, 128, 256), frames_per_clip=4, sequence_channels=(24, 48, 96, 128),
