@@ -4,9 +4,9 @@
 
 A direction is what `thjax.blocks.conv` calls it: `convolve` (a convolution, or the input gradient of a transposed one),
 `spread` (a transposed convolution, or the input gradient of a convolution), `correlate` (both their weight gradients).
-Values are asserted equal before anything is timed; torch's figure is the faster of its two memory layouts. Torch's threads
-spin after their work, so the timings are apart by a pause, and no wait policy is forced on it: a passive one would slow its
-small operations down. Writes benchmarks/results/conv.json.
+Values are asserted equal before anything is timed; torch's figure is the faster of its two memory layouts. Torch's
+threads spin after their work, so the timings are apart by a pause, and no wait policy is forced on it: a passive one
+would slow its small operations down. Writes benchmarks/results/conv.json.
 """
 
 import argparse
@@ -45,10 +45,12 @@ def layers(size: str) -> dict[str, tuple[Geometry, int, int]]:
         geometry = Geometry((4, 4), (2, 2), (1, 1), extent)
         found[f"halve {extent[0]}x{extent[1]} {large}-{small}"] = (geometry, large, small)
         large = small
-    found[f"halve {height}x{width} 6-{channels[0]}"] = (Geometry((4, 4), (2, 2), (1, 1), (height, width)), 6, channels[0])
+    first = Geometry((4, 4), (2, 2), (1, 1), (height, width))
+    found[f"halve {height}x{width} 6-{channels[0]}"] = (first, 6, channels[0])
     for level, small in enumerate(channels[1:], 2):
         extent = (height >> level, width >> level)
-        found[f"same {extent[0]}x{extent[1]} {small}-{small}"] = (Geometry((3, 3), (1, 1), (1, 1), extent), small, small)
+        same = Geometry((3, 3), (1, 1), (1, 1), extent)
+        found[f"same {extent[0]}x{extent[1]} {small}-{small}"] = (same, small, small)
     deepest = (height >> len(channels), width >> len(channels))
     found[f"full {deepest[0]}x{deepest[1]} {channels[-1]}-{IDENTITY}"] = (
         Geometry(deepest, (1, 1), (0, 0), deepest), channels[-1], IDENTITY)
@@ -129,7 +131,8 @@ def ratios(row: dict) -> dict:
 
 def total(rows: dict) -> dict:
     """The sum of the medians over layers and directions."""
-    row = {name: timing.number(sum(one[name]["mean"] for one in rows.values())) for name in ("ours_ms", "lax_ms", "torch_ms")}
+    names = ("ours_ms", "lax_ms", "torch_ms")
+    row = {name: timing.number(sum(one[name]["mean"] for one in rows.values())) for name in names}
     return row | ratios(row)
 
 
