@@ -7,7 +7,7 @@ THJAX := $(VENV)/bin/thjax
 TORCH := torch==2.13.0
 JUDGED := thjax configs data_pipelines tests benchmarks
 
-.PHONY: env torch demo test lint learn bench clean
+.PHONY: env torch demo picture test lint learn bench clean
 
 env: $(VENV)/.installed
 
@@ -26,6 +26,11 @@ $(VENV)/.torch: $(VENV)/.installed
 
 demo: env
 	$(THJAX) demo --out out/demo $(if $(RESUME),--resume)
+
+# The README's picture.
+picture: demo
+	mkdir -p docs
+	cp out/demo/contact_sheet.png docs/demo.png
 
 test: torch
 	$(RUN) -m pytest -n 2 --dist loadfile
