@@ -12,7 +12,7 @@ from scipy.io import wavfile
 from data_pipelines.media import probe
 from data_pipelines.synthetic.preview import contact_sheet
 
-pytestmark = pytest.mark.multi_process
+pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500)]
 
 # Narrow enough to compile in seconds; the topology is the demo's.
 NARROW = (

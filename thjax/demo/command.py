@@ -105,12 +105,14 @@ def _generate(corpus: pathlib.Path, training: pathlib.Path, out: pathlib.Path) -
     from scipy.io import wavfile
 
     from data_pipelines.loader import clips
+    from data_pipelines.manifest import Manifest
     from data_pipelines.schema import AUDIO_CONTEXT, SAMPLE_RATE, SAMPLES_PER_FRAME
     from thjax.core.data_spec import CropSpec, DataSpec
     from thjax.evaluate.pictures import save_png
     from thjax.generate.command import run as generate_command
 
-    spec = DataSpec(split="test", fields=("still", "audio", "landmarks"), crop=CropSpec("none"))
+    size = Manifest.load(corpus).content["size"]
+    spec = DataSpec(split="test", fields=("still", "audio", "landmarks"), crop=CropSpec("none", size, size))
     clip = clips(corpus, "test", spec, limit=1)[0]
     face, points, speech = out / "face.png", out / "face.csv", out / "speech.wav"
     save_png(clip["still"], face)
