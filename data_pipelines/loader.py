@@ -279,8 +279,9 @@ class _Steps(Sequence):
 
 
 def _depend_on_the_loop(worker: int, workers: int) -> None:
-    """Makes a worker process live as long as the loop: it survives Ctrl-C, and ends when its parent was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the whole group; the loop decides, and wants its batch
+    """Makes a worker process live as long as the loop: it survives Ctrl-C and SIGTERM, not its parent."""
+    for reaching_the_group in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(reaching_the_group, signal.SIG_IGN)  # the loop decides, and wants its batch
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 

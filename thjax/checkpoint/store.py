@@ -132,6 +132,11 @@ def set_aside(directory: Path) -> Path:
     return target
 
 
+def broken(run: Path) -> list[str]:
+    """Names of the checkpoints that were set aside."""
+    return sorted(path.name for path in checkpoints(run).glob("*.broken*"))
+
+
 def newest_intact(run: Path, keep_broken_in_place: bool = True) -> Record | None:
     """The record of the newest checkpoint that is whole, or None.
 

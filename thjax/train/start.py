@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 from typing import Any
 
 import jax
@@ -15,6 +16,8 @@ from thjax.train import resume
 from thjax.train.bookkeeping import Bookkeeping
 from thjax.train.donors import load_donors
 from thjax.train.run import Run
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +50,8 @@ def begin(run: Run, accept_changes: bool) -> Standing:
         store.sweep(run.out)
     record = store.newest_intact(run.out, keep_broken_in_place=not first)
     if record is None:
+        if store.broken(run.out):
+            log.warning("no checkpoint in %s is intact: the run begins anew", run.out)
         return enter(run, 0, None)
     names = [stage.name for stage in run.stages]
     if record.stage not in names:
