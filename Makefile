@@ -30,7 +30,7 @@ demo: env
 # The README's picture.
 picture: demo
 	mkdir -p docs
-	cp out/demo/contact_sheet.png docs/demo.png
+	$(RUN) -m thjax.evaluate.pictures out/demo/contact_sheet.png docs/demo.png
 
 test: torch
 	$(RUN) -m pytest -n 2 --dist loadfile

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import pathlib
+import sys
 
 import matplotlib
 import numpy as np
@@ -17,6 +18,7 @@ import matplotlib.pyplot as plt
 
 SHEET_COLUMNS = 12
 SHEET_SCALE = 2
+PAGE_WIDTH = 900
 
 
 def contact_sheet(clips: ClipSet, rows: dict[str, np.ndarray], path: pathlib.Path, how_many: int = 4) -> None:
@@ -98,9 +100,21 @@ def save_png(image: np.ndarray, path: pathlib.Path) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def shrink(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Writes a small copy of a picture for a page: at most `PAGE_WIDTH` pixels wide, 128 colours."""
+    image = Image.open(source).convert("RGB")
+    image.thumbnail((PAGE_WIDTH, image.height))
+    buffer = io.BytesIO()
+    image.quantize(128).save(buffer, format="PNG", optimize=True)
+    write_bytes(target, buffer.getvalue())
+
+
 def _save(figure, path: pathlib.Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     plt.close(figure)
     write_bytes(path, buffer.getvalue())
 
+
+if __name__ == "__main__":
+    shrink(*map(pathlib.Path, sys.argv[1:3]))
