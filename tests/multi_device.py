@@ -8,7 +8,7 @@ import sys
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-def run_tests(file: str, devices: int = 8, x64: bool = False, quick: bool = False, seconds: int = 500):
+def run_tests(file: str, devices: int = 8, x64: bool = False, quick: bool = False, seconds: int = 1400):
     """Runs pytest on `file` (path from the root) with simulated devices; fails with its output.
 
     `quick` compiles without optimising: the same operations, in half the time.
