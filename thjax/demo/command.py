@@ -111,8 +111,8 @@ def _generate(corpus: pathlib.Path, training: pathlib.Path, out: pathlib.Path) -
     from thjax.evaluate.pictures import save_png
     from thjax.generate.command import run as generate_command
 
-    size = Manifest.load(corpus).content["size"]
-    spec = DataSpec(split="test", fields=("still", "audio", "landmarks"), crop=CropSpec("none", size, size))
+    stored = Manifest.load(corpus).content
+    spec = DataSpec(split="test", fields=("still", "audio", "landmarks"), crop=CropSpec("none", stored["height"], stored["width"]))
     clip = clips(corpus, "test", spec, limit=1)[0]
     face, points, speech = out / "face.png", out / "face.csv", out / "speech.wav"
     save_png(clip["still"], face)
