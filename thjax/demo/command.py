@@ -112,7 +112,8 @@ def _generate(corpus: pathlib.Path, training: pathlib.Path, out: pathlib.Path) -
     from thjax.generate.command import run as generate_command
 
     stored = Manifest.load(corpus).content
-    spec = DataSpec(split="test", fields=("still", "audio", "landmarks"), crop=CropSpec("none", stored["height"], stored["width"]))
+    crop = CropSpec("none", stored["height"], stored["width"])
+    spec = DataSpec(split="test", fields=("still", "audio", "landmarks"), crop=crop)
     clip = clips(corpus, "test", spec, limit=1)[0]
     face, points, speech = out / "face.png", out / "face.csv", out / "speech.wav"
     save_png(clip["still"], face)
