@@ -18,5 +18,5 @@ def jitter(frames: np.ndarray) -> float:
     """
     if len(frames) < 3:
         raise ValueError(f"jitter needs at least 3 frames, got {len(frames)}")
-    x = frames.astype(np.float32)
+    x = frames.astype(np.float64)
     return float(np.abs(x[2:] - 2 * x[1:-1] + x[:-2]).mean())
