@@ -40,6 +40,9 @@ def test_own_options_and_overrides_are_told_apart():
             r"unknown key --paralel.executor; did you mean --parallel.executor\?",
         ),
         (["toy:demo", *PLACES, "--executor", "jit"], r"did you mean --parallel.executor\?"),
+        (["toy:demo", *PLACES, "--step", "3"], r"did you mean --train.steps\?"),
+        (["toy:demo", *PLACES, "--dry-run"], r"did you mean --dry_run\?"),
+        (["toy:demo", *PLACES, "--accept_change"], r"did you mean --accept_changes\?"),
         (["toy:demo", *PLACES, "--toy.zzz", "1"], "the keys of 'toy' are --toy.width, --toy.rate"),
         (["toy:demo", *PLACES, "--zzz", "1"], "the groups and keys are seed, precision"),
         (["toy:demo", *PLACES, "--system", "x"], "given by SYSTEM:VARIANT"),
@@ -59,12 +62,21 @@ def test_wrong_use_says_what_is_right(argv, message):
         config_cli.parse(argv)
 
 
-@pytest.mark.parametrize("value, message", [("0", "toy.width 0 must be at least 1"), ("wide", "wide")])
-def test_a_bad_value_exits_with_2_and_names_it(value, message, capsys):
+@pytest.mark.parametrize(
+    "key, value, message",
+    [
+        ("toy.width", "0", "toy.width 0 must be at least 1"),
+        ("toy.width", "wide", "wide"),
+        ("loader.prefetch", "-1", "loader.prefetch -1 must be at least 0"),
+        ("loader.workers", "-1", "loader.workers -1 must be at least 0"),
+        ("parallel.devices", "-2", "parallel.devices -2 must be at least 1, or 0 for all of them"),
+    ],
+)
+def test_a_bad_value_exits_with_2_and_names_it(key, value, message, capsys):
     with pytest.raises(SystemExit) as stopped:
-        config_cli.parse(["toy:demo", *PLACES, "--toy.width", value])
+        config_cli.parse(["toy:demo", *PLACES, f"--{key}", value])
     assert stopped.value.code == 2
-    assert message in capsys.readouterr().err
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
 def test_help_lists_every_key_with_its_unit(capsys):

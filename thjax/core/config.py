@@ -20,6 +20,10 @@ class ParallelConfig:
     """Activations to recompute in the backward pass, which saves memory and costs time: none | all | all but the
     activations that a network has given these names, separated by commas."""
 
+    def __post_init__(self):
+        if self.devices < 0:
+            raise ValueError(f"parallel.devices {self.devices} must be at least 1, or 0 for all of them")
+
 
 @dataclasses.dataclass(frozen=True)
 class GuardConfig:
@@ -47,6 +51,11 @@ class LoaderConfig:
     """Worker processes that decode; 0 decodes in threads of this process."""
     prefetch: int = 2
     """Batches decoded ahead of the step."""
+
+    def __post_init__(self):
+        for name in ("workers", "prefetch"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"loader.{name} {getattr(self, name)} must be at least 0")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,6 +23,7 @@ USAGE = """thjax train SYSTEM:VARIANT --data DIR --out DIR [--key value ...] [--
 `thjax train SYSTEM:VARIANT --help` lists every key of a config with its unit and default.
 """
 FLAGS = ("dry_run", "accept_changes")
+OWN = ("data", "out", *FLAGS)
 FIXED = ("system", "variant")
 
 
@@ -125,10 +126,8 @@ def _check_key(key: str, known: list[str]) -> None:
         return
     if key in FIXED:
         raise UserError(f"--{key} is given by SYSTEM:VARIANT, the first argument")
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-    near = near or [name for name in known if key == name.rpartition(".")[2]][:1]
-    if near:
-        raise UserError(f"unknown key --{key}; did you mean --{near[0]}?")
+    if near := _nearest(key, known):
+        raise UserError(f"unknown key --{key}; did you mean --{near}?")
     group = key.partition(".")[0]
     inside = [name for name in known if name.startswith(f"{group}.")]
     if inside:
@@ -140,12 +139,22 @@ def _check_key(key: str, known: list[str]) -> None:
     )
 
 
+def _nearest(key: str, known: list[str]) -> str | None:
+    """The known key that was meant: by its whole name, else by its last part, `--step` for `--train.steps`."""
+    names = {name: name for name in (*known, *OWN)}
+    last_parts = {name.rpartition(".")[2]: name for name in reversed(known)}
+    for candidates, cutoff in ((names, 0.75), (last_parts, 0.8)):
+        if near := difflib.get_close_matches(key.replace("-", "_"), candidates, n=1, cutoff=cutoff):
+            return candidates[near[0]]
+    return None
+
+
 def _split(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
     """Takes the command's own options out of the config's, which may have a group called `data` as well."""
     own, overrides, waiting = {}, [], iter(arguments)
     for argument in waiting:
         name, equals, value = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or name not in (*FLAGS, "data", "out"):
+        if not argument.startswith("--") or name not in OWN:
             overrides.append("--help" if argument == "-h" else argument)
         elif name in FLAGS:
             own[name] = True
