@@ -135,12 +135,16 @@ class ExampleMaker:
         return _pad(np.where(found, values, np.float32(0)), self.length)
 
     def _affine(self, record: dict, places: Sequence[int]) -> np.ndarray:
-        """Maps of the frames `places`; a frame without a face takes the map of the nearest frame that has one."""
+        """Maps of the frames `places`; a frame without a face takes the map of the nearest frame that has one.
+
+        So does a frame whose landmarks are not finite: pixels have no NaN, and the guard sees it in the landmarks.
+        """
         spec, size = self.spec.crop, (record["height"], record["width"])
-        found = np.flatnonzero(record["face_ok"])
         if spec.recipe != "canonical" or "landmarks" not in record:
             return crops.affine_for(spec, None, size, len(places))
-        if not len(found):  # every frame is masked: any crop will do
+        finite = np.isfinite(record["landmarks"][:, crops.STABLE_LANDMARKS]).all((1, 2))
+        found = np.flatnonzero((record["face_ok"] > 0) & finite)
+        if not len(found):  # no frame can be aligned: any crop will do
             return crops.affine_for(dataclasses.replace(spec, recipe="centre"), None, size, len(places))
         nearest = found[np.abs(found[None, :] - np.asarray(places)[:, None]).argmin(1)]
         return crops.affine_for(spec, record["landmarks"][nearest], size)

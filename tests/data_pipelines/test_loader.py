@@ -286,6 +286,20 @@ def test_labels_that_are_not_finite_pass_through(tmp_path):
     assert np.isnan(batch["au"][:, 3, 2]).all() and np.isnan(batch["au"]).sum() == 2
 
 
+@pytest.mark.parametrize("points", [slice(None), slice(33, 34), slice(60, 61)])
+def test_landmarks_that_are_not_finite_reach_the_guard_whatever_the_crop(tmp_path, points):
+    writer = Writer(tmp_path, dataset="toy", size=32, coefficients=tuple("abcd"))
+    shard = writer.plan({"train": ["toy/s0/c0"]})[0]
+    clip = toy_clip("toy/s0/c0", 6, 32, 0)
+    clip["landmarks"][3, points] = np.nan
+    writer.write_shard(shard, lambda key: clip)
+    spec = DataSpec(fields=("frames", "landmarks"), window=6, batch=1, crop=CropSpec("canonical", 16, 12))
+    example = Loader(writer.finish([shard]).directory, spec).example_at(0)
+    bad = np.isnan(example["landmarks"]).any(-1)
+    assert bad[3, points].all() and bad.sum() == bad[3, points].sum()
+    assert example["frames"][3].any()
+
+
 def test_example_ids_wrap(corpus, spec):
     example = Loader(corpus, spec).example_at(2**32 + 5)
     assert example["example_id"] == 5 and example["example_id"].dtype == np.uint32
