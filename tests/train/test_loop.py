@@ -83,6 +83,13 @@ def test_a_signal_saves_prints_the_way_on_and_exits(toy, whole, tmp_path, name, 
     assert_same_run(tmp_path / "run", whole, 12)
 
 
+def test_a_signal_while_the_run_is_put_together_counts(toy, tmp_path):
+    stopped = toy.apart(tmp_path / "run", end="term:assemble:1")
+    assert stopped.returncode == 143, stopped.stderr
+    assert "stopped and saved at step 0" in stopped.stderr and "thjax train toy:demo" in stopped.stderr
+    assert store.steps(tmp_path / "run") == [0]
+
+
 def test_a_signal_during_validation_leaves_it_for_the_resumed_run(toy, whole, tmp_path, monkeypatch):
     from thjax.train import signals, validation
 

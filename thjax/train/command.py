@@ -27,27 +27,33 @@ def run(argv: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
     # Orbax tells us of its failures by raising; what it logs beside that is for its own authors.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    # jax and the corpus are imported only now, so that a misspelt key is answered at once.
+    return _describe(request) if request.dry_run else _train(request)
+
+
+# jax and the corpus are imported only below, so that a misspelt key is answered at once.
+
+
+def _describe(request: config_cli.Request) -> int:
+    from thjax.train.dry_run import describe
     from thjax.train.run import assemble
 
-    assembled = assemble(request.config, request.data, request.out)
-    if request.dry_run:
-        from thjax.train.dry_run import describe
-
-        for line in describe(assembled):
-            print(line, flush=True)
-        return 0
-    return train(assembled, request.accept_changes, resume_command=_resume_command(request.argv))
+    for line in describe(assemble(request.config, request.data, request.out)):
+        print(line, flush=True)
+    return 0
 
 
-def train(assembled, accept_changes: bool = False, resume_command: str = "") -> int:
-    """Trains an assembled run to its end, see `thjax.train.loop.Loop`; also called by other commands."""
-    from thjax.train.loop import Loop
+def _train(request: config_cli.Request) -> int:
+    """Trains a run to its end, see `thjax.train.loop.Loop`. A signal counts from here on: putting a run together
+    takes seconds."""
     from thjax.train.signals import Interruption
 
-    with Interruption() as interruption, _alone(assembled.out):
-        loop = Loop(assembled, interruption, resume_command)
-        step = loop.train(accept_changes)
+    with Interruption() as interruption:
+        from thjax.train.loop import Loop
+        from thjax.train.run import assemble
+
+        assembled = assemble(request.config, request.data, request.out)
+        with _alone(assembled.out):
+            step = Loop(assembled, interruption, _resume_command(request.argv)).train(request.accept_changes)
     print(f"finished at step {step}: {assembled.out}")
     return 0
 

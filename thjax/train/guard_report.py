@@ -73,9 +73,14 @@ def advice(halt: Halted, bad_networks: list[str], newest: list[int], max_spikes:
         max_spikes: limit of the guard.
     """
     if bad_networks:
+        on_disk = (
+            f"The newest checkpoint is of step {newest[0]}; to go on from there, or from the one before by deleting it:"
+            if newest
+            else "There is no checkpoint; to begin anew:"
+        )
         return (
-            f"Before it, networks {bad_networks} already held values that are not finite; that state is not saved. The "
-            f"newest checkpoint is {f'of step {newest[0]}' if newest else 'none'}; to go on from there:"
+            f"Before it, networks {bad_networks} already held values that are not finite; that state is not saved. "
+            f"{on_disk}"
         )
     way_out = (
         f"raise --guard.max_spikes ({max_spikes} in a row were reached)"

@@ -1,7 +1,8 @@
 """`python main.py ARGUMENTS`: the command line of thjax, with the toy system beside the published ones.
 
 The environment plants an end: `TOY_END=kill:feed:7` sends the process SIGKILL before it takes its 7th batch;
-`term`, `int` and `kill` are the signals, `feed`, `orbax`, `seal`, `rename` and `forget` the places, counted from 1.
+`term`, `int` and `kill` are the signals, `assemble`, `feed`, `orbax`, `seal`, `rename` and `forget` the places, counted
+from 1.
 `TOY_PROCESS=8476:2:0` makes it process 0 of 2, which meet at a port.
 """
 
@@ -28,11 +29,13 @@ def plant(how: str):
     """Replaces a function by one that sends this process a signal at its n-th call, before doing its work."""
     from thjax.checkpoint import store
     from thjax.core import files
+    from thjax.train import run
     from thjax.train.checkpoint import Saver
     from thjax.train.feed import Feed
 
     name, place, count = how.split(":")
     owner, attribute = {
+        "assemble": (run, "assemble"),  # before the first batch
         "feed": (Feed, "next"),  # between two steps
         "orbax": (Saver, "_finish"),  # Orbax writes in the background
         "seal": (files, "sha256"),  # record written, hashes not
