@@ -10,6 +10,7 @@ from data_pipelines.schema import AUDIO_CONTEXT, SAMPLES_PER_FRAME
 from thjax.evaluate.controls import ClipSet, derangement, reencode, rows
 from thjax.evaluate.pictures import contact_sheet, curves, report
 from thjax.evaluate.result import Result
+from thjax.evaluate.run import whose_audio
 from thjax.evaluate.scores import paired, score_row, table
 from thjax.evaluate.synthesis import synthesise
 from thjax.metrics.image import psnr
@@ -63,8 +64,18 @@ def test_wrong_audio_always_comes_from_another_speaker():
     for target in rolls:
         assert sorted(target) == list(range(15))
         assert all(names[i] != names[j] for i, j in enumerate(target))
-    with pytest.raises(ValueError, match="8 of 15"):
-        derangement(["a"] * 8 + ["b"] * 7, 0)
+
+
+def test_where_one_speaker_has_most_clips_wrong_audio_comes_from_another_clip(caplog):
+    for names in (["a"] * 8 + ["b"] * 7, ["a"] * 4, ["a"] * 2):
+        for shift in range(3):
+            target = derangement(names, shift)
+            assert sorted(target) == list(range(len(names))) and (target != np.arange(len(names))).all()
+    assert whose_audio(clip_set(speakers=5)[0]) == "another speaker's" and not caplog.text
+    assert whose_audio(clip_set(speakers=1)[0]) == "another clip's"
+    assert "more than half of the 15 clips" in caplog.text
+    with pytest.raises(ValueError, match="there is 1 clip; evaluate at least 2"):
+        derangement(["a"], 0)
 
 
 def test_rows_are_what_they_are_called():

@@ -11,7 +11,8 @@ from thjax.evaluate.synthesis import synthesise
 
 JPEG_QUALITY = 90
 WRONG_AUDIO_ROLLS = 3
-"""`wrong_audio` is the mean over this many derangements, each clip speaking another speaker's audio."""
+"""`wrong_audio` is the mean over this many derangements, each clip speaking another speaker's audio. Where one speaker has
+more than half of the clips, it is another clip's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,23 +41,24 @@ class ClipSet:
         return len(self.keys)
 
 
+def other_speakers_suffice(speakers: list[str]) -> bool:
+    """Whether every clip can get a clip of another speaker, each taken equally often."""
+    return 2 * max(map(speakers.count, set(speakers))) <= len(speakers)
+
+
 def derangement(speakers: list[str], shift: int) -> np.ndarray:
-    """[N] for every clip the index of a clip of another speaker, each taken about equally often.
+    """[N] for every clip the index of another clip, each taken once: of another speaker where those suffice.
 
     Raises:
-        ValueError: one speaker owns more than half of the clips, or there is one speaker only.
+        ValueError: there is one clip only.
     """
     order = np.argsort(np.array(speakers), kind="stable")
-    sorted_speakers = np.array(speakers)[order]
     n = len(order)
-    largest = max((sorted_speakers == s).sum() for s in set(speakers))
-    if 2 * largest > n:
-        raise ValueError(
-            f"wrong_audio needs clips of other speakers: the largest speaker has {largest} of {n} clips; "
-            "evaluate a split in which no speaker has more than half"
-        )
+    if n < 2:
+        raise ValueError("wrong_audio needs the audio of another clip, and there is 1 clip; evaluate at least 2")
     # Rolling the clips sorted by speaker by at least the largest block always crosses into another speaker.
-    roll = largest + (shift * max(1, (n - 2 * largest) // max(1, WRONG_AUDIO_ROLLS - 1))) % (n - 2 * largest + 1)
+    least = max(map(speakers.count, set(speakers))) if other_speakers_suffice(speakers) else 1
+    roll = least + (shift * max(1, (n - 2 * least) // max(1, WRONG_AUDIO_ROLLS - 1))) % (n - 2 * least + 1)
     target = np.empty(n, int)
     target[order] = order[(np.arange(n) + roll) % n]
     return target

@@ -1,6 +1,7 @@
 """Evaluates a trained run on a split: clips in, rows made, scores out."""
 
 import dataclasses
+import logging
 import pathlib
 from collections.abc import Callable
 
@@ -11,11 +12,12 @@ from data_pipelines.manifest import Manifest
 from data_pipelines.schema import DataError
 from thjax.checkpoint import LoadedRun
 from thjax.checkpoint.config_io import config_hash, to_dict
-from thjax.evaluate.controls import ClipSet, rows
+from thjax.evaluate.controls import ClipSet, other_speakers_suffice, rows
 from thjax.evaluate.result import Result
 from thjax.evaluate.scores import paired, score_row, table
 from thjax.metrics.mouth import LipGapProbe, fit_lip_gap_probe
 
+log = logging.getLogger(__name__)
 PROBE_CLIPS = 60
 """Training clips that the lip-gap probe is fitted on."""
 
@@ -50,6 +52,15 @@ def fit_probe(data: pathlib.Path, run: LoadedRun) -> LipGapProbe | None:
     )
 
 
+def whose_audio(clips: ClipSet) -> str:
+    """Whose audio the row `wrong_audio` speaks, for the table; warns where a split has too few speakers."""
+    if other_speakers_suffice(clips.speakers):
+        return "another speaker's"
+    log.warning("one speaker has more than half of the %d clips, so wrong_audio is another clip's audio, not always "
+                "another speaker's; for the harder control write a corpus with more speakers in this split", len(clips))
+    return "another clip's"
+
+
 def evaluate_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, command: str, limit: int = 0,
                  report: Callable[[str], None] = lambda message: None) -> tuple[Result, ClipSet, dict[str, np.ndarray]]:
     """Scores a run and its controls.
@@ -76,7 +87,7 @@ def evaluate_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, comm
         scores[name] = score_row(takes, clips, probe)
         videos[name] = takes[0]
     about = {"split": split, "step": run.step, "manifest_hash": run.manifest_hash, "clips": len(clips),
-             "speakers": len(set(clips.speakers))}
+             "speakers": len(set(clips.speakers)), "wrong_audio": whose_audio(clips)}
     result = Result(
         command=command, config_hash=config_hash(to_dict(run.config)), seeds=[run.config.seed, seed], keys=clips.keys,
         speakers=clips.speakers, per_clip=scores, rows=table(scores, clips.speakers),
