@@ -117,6 +117,7 @@ def test_landmarks_change_the_crop(generate, tmp_path, capsys, caplog):
     (dict(image="none.png"), "none.png: no such image file"),
     (dict(image="empty"), "empty: this image file is empty"),
     (dict(image="grey.png"), "grey.png: a grey image"),
+    (dict(image="grey_rgb.png"), "grey_rgb.png: a grey image, its three channels are alike"),
     (dict(image="tiny.png"), "tiny.png: 20 x 20 pixels; a face needs at least 32 x 32"),
     (dict(audio="none.wav"), "none.wav: no such audio file"),
     (dict(audio="empty"), "empty: this audio file is empty"),
@@ -126,6 +127,7 @@ def test_landmarks_change_the_crop(generate, tmp_path, capsys, caplog):
 def test_what_cannot_be_used_is_told_before_anything_is_written(generate, place, tmp_path, capsys, changes, message):
     (place / "empty").touch()
     Image.fromarray(face()).convert("L").save(place / "grey.png")
+    Image.fromarray(face()).convert("L").convert("RGB").save(place / "grey_rgb.png")
     Image.fromarray(face(20, 20)).save(place / "tiny.png")
     soundfile.write(place / "silent.wav", np.zeros(16_000, np.int16), 16_000)
     assert generate("--out", str(tmp_path / "a.mp4"), **changes) == 2

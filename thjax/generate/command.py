@@ -53,12 +53,10 @@ def run(argv: list[str]) -> int:
     out = target(arguments)
     # What the user gave is read before the model, so that a wrong path costs no time.
     media.pyav("writing mp4")
-    image = media.read_image(arguments.image)
-    landmarks = None
-    if arguments.landmarks:
-        from thjax.generate.still import read_landmarks
+    from thjax.generate.still import read_landmarks, read_picture
 
-        landmarks = read_landmarks(arguments.landmarks)
+    image = read_picture(arguments.image)
+    landmarks = read_landmarks(arguments.landmarks) if arguments.landmarks else None
     samples = None if arguments.audio == PIPE else media.read_audio(arguments.audio, on_disk=True)
 
     from thjax.generate.load import load_model

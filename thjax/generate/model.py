@@ -13,7 +13,7 @@ from thjax.core.data_spec import CropSpec
 from thjax.engine import Sampler
 from thjax.generate.live import blocks, in_step
 from thjax.generate.session import Session, check_samples
-from thjax.generate.still import prepare_still
+from thjax.generate.still import prepare_still, read_picture
 
 log = logging.getLogger(__name__)
 Image = np.ndarray | str | os.PathLike
@@ -58,7 +58,7 @@ class Model:
         Raises:
             DataError: a missing, empty, damaged, grey or tiny picture; bad landmarks.
         """
-        picture = media.check_image(image) if isinstance(image, np.ndarray) else media.read_image(image)
+        picture = media.check_image(image) if isinstance(image, np.ndarray) else read_picture(image)
         return prepare_still(picture, landmarks, self.crop, self.template)
 
     def stream(self, image: Image, seed: int = 0, landmarks: np.ndarray | None = None) -> Session:

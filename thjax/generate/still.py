@@ -45,6 +45,19 @@ def prepare_still(
     return still
 
 
+def read_picture(path: str | os.PathLike) -> np.ndarray:
+    """A user's picture as [H, W, 3] uint8.
+
+    Raises:
+        DataError: as `media.read_image`, and a grey picture in a file of colours: its channels are all alike.
+    """
+    picture = media.read_image(path)
+    if (picture == picture[..., :1]).all():
+        raise DataError(f"{path}: a grey image, its three channels are alike; the networks know colour only, give a "
+                        "picture in colour")
+    return picture
+
+
 def check_landmarks(landmarks: np.ndarray, name: str = "landmarks") -> np.ndarray:
     """[68, 2] float32, if they are.
 
