@@ -6,7 +6,7 @@ A dict of sizes and three state dicts: `encoder` (waveform encoder and context G
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from thjax.blocks.encoders import waveform_layers
 from thjax.core.errors import UserError
 from thjax.pretrained import torch_files
+from thjax.pretrained.rules import Rule, apply, kernel, norm_rules, params, rule, transposed_kernel
 
 SIZES = ("img_size", "audio_rate", "video_rate", "audio_feat_samples", "id_enc_dim", "rnn_gen_dim", "aud_enc_dim",
          "aux_latent", "sequential_noise")
@@ -54,21 +55,6 @@ class Sizes:
     noise_layers: int
     channels: tuple[int, ...]
     template: tuple[tuple[float, float], ...] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """One tensor of the file and where it goes.
-
-    Attributes:
-        source: `state/key` in the file.
-        shape: that it must have there.
-        places: ((path of names, transform), ...) in our tree.
-    """
-
-    source: str
-    shape: tuple[int, ...]
-    places: tuple[tuple[tuple[str, ...], Callable[[np.ndarray], np.ndarray]], ...]
 
 
 def convert(path: str | Path, audio_scale: float = 1.0) -> tuple[dict[str, Any], Sizes]:
@@ -163,11 +149,11 @@ def rules(sizes: Sizes, audio_scale: float = 1.0) -> list[Rule]:
         name = "code_conv" if last else f"conv_{i}"
         scale = audio_scale if i == 0 else 1.0
         source = f"encoder/encoder.cl.{i}"
-        found.append(_rule(f"{source}.weight", (layer.features, width, layer.kernel), ("audio", name, "kernel"),
-                           lambda w, scale=scale: w.transpose(2, 1, 0) * np.float32(scale)))
-        found.append(_rule(f"{source}.bias", (layer.features,), ("audio", name, "bias")))
+        found.append(rule(f"{source}.weight", (layer.features, width, layer.kernel), ("audio", name, "kernel"),
+                          lambda w, scale=scale: w.transpose(2, 1, 0) * np.float32(scale)))
+        found.append(rule(f"{source}.bias", (layer.features,), ("audio", name, "bias")))
         if not last:
-            found += _norm(f"encoder/encoder.activations.{i}.0", layer.features, ("audio", f"norm_{i}"))
+            found += norm_rules(f"encoder/encoder.activations.{i}.0", layer.features, ("audio", f"norm_{i}"))
         width = layer.features
     found += _gru("encoder/rnn", sizes.audio_code, sizes.context, _GRU_LAYERS, "context")
     found += _identity_rules(sizes) + _decoder_rules(sizes)
@@ -180,12 +166,12 @@ def _identity_rules(sizes: Sizes) -> list[Rule]:
     found, width = [], 3
     for i, features in enumerate(sizes.channels):
         place = ("identity", f"conv_{i}", "kernel")
-        found.append(_rule(f"encoder_id/cl.{i}.0.weight", (features, width, 4, 4), place, _conv))
-        found += _norm(f"encoder_id/cl.{i}.1", features, ("identity", f"norm_{i}"))
+        found.append(rule(f"encoder_id/cl.{i}.0.weight", (features, width, 4, 4), place, kernel))
+        found += norm_rules(f"encoder_id/cl.{i}.1", features, ("identity", f"norm_{i}"))
         width = features
     shape = (sizes.identity, width, *_deepest(sizes))
     place = ("identity", "code_conv", "kernel")
-    return [*found, _rule(f"encoder_id/cl.{len(sizes.channels)}.0.weight", shape, place, _conv)]
+    return [*found, rule(f"encoder_id/cl.{len(sizes.channels)}.0.weight", shape, place, kernel)]
 
 
 def _decoder_rules(sizes: Sizes) -> list[Rule]:
@@ -193,54 +179,25 @@ def _decoder_rules(sizes: Sizes) -> list[Rule]:
     channels = sizes.channels
     latent, deep = sizes.context + sizes.noise + sizes.identity, channels[-1]
     shape = (latent, deep, *_deepest(sizes))
-    found = [_rule("generator/dcl.0.0.weight", shape, ("decoder", "expand", "kernel"), _transposed),
-             *_norm("generator/dcl.0.1", deep, ("decoder", "expand_norm"))]
+    found = [rule("generator/dcl.0.0.weight", shape, ("decoder", "expand", "kernel"), transposed_kernel),
+             *norm_rules("generator/dcl.0.1", deep, ("decoder", "expand_norm"))]
     for block, level in enumerate(range(len(channels) - 1, 0, -1), start=1):
         wide, narrow, source = channels[level], channels[level - 1], f"generator/dcl.{block}"
         # One kernel reads the map and, behind it, the skip; ours are two, for the skip is the same for all frames.
-        halves = ((("decoder", f"join_{level}", "kernel"), lambda w, n=wide: _transposed(w[:n])),
-                  (("decoder", f"join_skip_{level}", "kernel"), lambda w, n=wide: _transposed(w[n:])))
-        found.append(Rule(f"{source}.dcl1.weight", (2 * wide, wide, 3, 3), _params(halves)))
-        found += _norm(f"{source}.activation1.0", wide, ("decoder", f"join_norm_{level}"))
+        halves = ((("decoder", f"join_{level}", "kernel"), lambda w, n=wide: transposed_kernel(w[:n])),
+                  (("decoder", f"join_skip_{level}", "kernel"), lambda w, n=wide: transposed_kernel(w[n:])))
+        found.append(Rule(f"{source}.dcl1.weight", (2 * wide, wide, 3, 3), params(halves)))
+        found += norm_rules(f"{source}.activation1.0", wide, ("decoder", f"join_norm_{level}"))
         place = ("decoder", f"double_{level}", "kernel")
-        found.append(_rule(f"{source}.dcl2.weight", (wide, narrow, 4, 4), place, _transposed))
-        found += _norm(f"{source}.activation2.0", narrow, ("decoder", f"double_norm_{level}"))
-    shape = (channels[0], 3, 4, 4)
-    return [*found, _rule(f"generator/dcl.{len(channels)}.weight", shape, ("decoder", "output", "kernel"), _transposed)]
+        found.append(rule(f"{source}.dcl2.weight", (wide, narrow, 4, 4), place, transposed_kernel))
+        found += norm_rules(f"{source}.activation2.0", narrow, ("decoder", f"double_norm_{level}"))
+    place = ("decoder", "output", "kernel")
+    return [*found, rule(f"generator/dcl.{len(channels)}.weight", (channels[0], 3, 4, 4), place, transposed_kernel)]
 
 
 def _deepest(sizes: Sizes) -> tuple[int, int]:
     factor = 2 ** len(sizes.channels)
     return sizes.height // factor, sizes.width // factor
-
-
-def _conv(w: np.ndarray) -> np.ndarray:
-    """[out, in, h, w] -> [h, w, in, out]."""
-    return w.transpose(2, 3, 1, 0)
-
-
-def _transposed(w: np.ndarray) -> np.ndarray:
-    """[in, out, h, w] -> [h, w, in, out]."""
-    return w.transpose(2, 3, 0, 1)
-
-
-def _same(w: np.ndarray) -> np.ndarray:
-    return w
-
-
-def _params(places):
-    return tuple((("params", *path), transform) for path, transform in places)
-
-
-def _rule(source: str, shape: tuple[int, ...], path: tuple[str, ...], transform=_same) -> Rule:
-    return Rule(source, shape, _params(((path, transform),)))
-
-
-def _norm(source: str, features: int, path: tuple[str, ...]) -> list[Rule]:
-    names = (("weight", "params", "scale"), ("bias", "params", "bias"), ("running_mean", "batch_stats", "mean"),
-             ("running_var", "batch_stats", "var"))
-    return [Rule(f"{source}.{theirs}", (features,), (((collection, *path, ours), _same),))
-            for theirs, collection, ours in names]
 
 
 def _gru(source: str, width: int, features: int, layers: int, part: str) -> list[Rule]:
@@ -249,32 +206,7 @@ def _gru(source: str, width: int, features: int, layers: int, part: str) -> list
     for layer in range(layers):
         inputs = width if layer == 0 else features
         for theirs, ours, columns in (("ih", "input", inputs), ("hh", "hidden", features)):
-            found.append(_rule(f"{source}.weight_{theirs}_l{layer}", (3 * features, columns),
-                               (part, f"{ours}_kernel_{layer}"), np.transpose))
-            found.append(_rule(f"{source}.bias_{theirs}_l{layer}", (3 * features,), (part, f"{ours}_bias_{layer}")))
+            found.append(rule(f"{source}.weight_{theirs}_l{layer}", (3 * features, columns),
+                              (part, f"{ours}_kernel_{layer}"), np.transpose))
+            found.append(rule(f"{source}.bias_{theirs}_l{layer}", (3 * features,), (part, f"{ours}_bias_{layer}")))
     return found
-
-
-def apply(table: list[Rule], tensors: Mapping[str, np.ndarray], path) -> dict[str, Any]:
-    """The tree that the rules make of the tensors.
-
-    Raises:
-        UserError: names every missing, unexpected and wrongly shaped key.
-    """
-    wanted = {rule.source: rule for rule in table}
-    wrong = [f"missing {name} {wanted[name].shape}" for name in sorted(wanted.keys() - tensors.keys())]
-    wrong += [f"unexpected {name} {tensors[name].shape}" for name in sorted(tensors.keys() - wanted.keys())]
-    wrong += [f"{name} has shape {tensors[name].shape}, not {wanted[name].shape}"
-              for name in sorted(wanted.keys() & tensors.keys()) if tensors[name].shape != wanted[name].shape]
-    wrong += [f"{name} has values that are not finite" for name in sorted(wanted.keys() & tensors.keys())
-              if tensors[name].dtype.kind == "f" and not np.isfinite(tensors[name]).all()]
-    if wrong:
-        raise UserError(f"{path}: not the networks that its sizes describe:\n  " + "\n  ".join(wrong))
-    tree: dict[str, Any] = {}
-    for rule in table:
-        for names, transform in rule.places:
-            node = tree
-            for name in names[:-1]:
-                node = node.setdefault(name, {})
-            node[names[-1]] = np.ascontiguousarray(transform(np.asarray(tensors[rule.source], np.float32)))
-    return tree

@@ -12,6 +12,8 @@ import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from thjax.core.errors import UserError
 from thjax.pretrained.safe_unpickler import Array, SafeUnpickler, Storage, Tensor, UnsafePickle
 
@@ -48,6 +50,21 @@ def read(path: str | Path) -> Any:
         except _MALFORMED as error:
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise UserError(f"{path}: not a whole file of torch.save ({reason}); fetch it again") from error
+
+
+def read_state(path: str | Path) -> dict[str, np.ndarray]:
+    """A state dict: {key: array}.
+
+    Raises:
+        UserError: as `read`, or the file holds something else.
+    """
+    content = read(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds a {type(content).__name__}, not a state dict of tensors")
+    others = [str(key) for key, value in content.items() if not isinstance(value, np.ndarray)]
+    if others or not content:
+        raise UserError(f"{path}: not a state dict of tensors; {', '.join(others[:8]) or 'it is empty'}")
+    return {str(key): value for key, value in content.items()}
 
 
 def _read_zip(file: BinaryIO) -> Any:
