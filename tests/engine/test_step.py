@@ -116,6 +116,17 @@ def test_planted_nan_in_a_label_stops_the_run_names_the_clip_and_leaves_the_stat
     assert bool(metrics.scalars["halted"]) and int(metrics.scalars["bad_steps"]) == 1
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_nan_in_a_label_that_no_loss_reads_stops_the_run_unless_its_frame_is_masked(gan, masked):
+    batch, start, step = gan
+    blink = np.zeros(batch["valid"].shape, np.float32)
+    clip, frame = np.argwhere(batch["valid"] == (0 if masked else 1))[-1]
+    blink[clip, frame] = np.nan
+    _, metrics = step(start, dict(batch, blink=blink), KEY)
+    assert bool(metrics.scalars["kept"]) == masked
+    assert np.flatnonzero(~np.asarray(metrics.per_example["inputs_finite"])).tolist() == ([] if masked else [clip])
+
+
 @pytest.mark.parametrize("net", ["generator", "discriminator"])
 def test_planted_nan_in_a_parameter_stops_the_run_and_no_clip_is_to_blame(net, gan):
     batch, start, step = gan

@@ -27,10 +27,10 @@ class ParallelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class GuardConfig:
-    """What a step does when its result is not finite or its gradient jumps."""
+    """What a step does when something in it is not finite or its gradient jumps."""
 
     on_bad: Literal["stop", "skip"] = "stop"
-    """A step that is not finite: stop the run, or keep the old weights and go on."""
+    """A step whose inputs or results are not finite: stop the run, or keep the old weights and go on."""
     spike_factor: float = 0.0
     """A gradient norm above this many times its running mean is a spike and is skipped; 0 switches this off."""
     max_spikes: int = 10

@@ -92,10 +92,13 @@ def all_finite(tree) -> jax.Array:
 
 
 def finite_examples(batch) -> jax.Array:
-    """[b] bool: every floating field of the example is finite. Names the clips to blame."""
-    examples = batch["example_id"].shape[0]
+    """[b] bool: every floating field of the example is finite, masked frames aside. Names the clips to blame."""
+    examples, valid = batch["example_id"].shape[0], batch.get("valid")
     finite = jnp.ones(examples, bool)
     for field in batch.values():
         if jnp.issubdtype(field.dtype, jnp.inexact):
-            finite &= jnp.isfinite(field).reshape(examples, -1).all(axis=1)
+            good = jnp.isfinite(field)
+            if valid is not None and field.shape[:2] == valid.shape:
+                good |= (valid == 0).reshape(valid.shape + (1,) * (field.ndim - 2))
+            finite &= good.reshape(examples, -1).all(axis=1)
     return finite

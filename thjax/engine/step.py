@@ -38,7 +38,10 @@ def make_step(stage: Stage, ctx: Context, guard: GuardConfig = GuardConfig(), ac
         turn = state.stage_step // accumulate
         nets, scalars, per_example, losses, norms = _run_phases(stage, state.nets, turn, batch, rngs, ctx)
         changed = [name for name in nets if nets[name] is not state.nets[name]]
+        # Inputs are judged as well: a label that nothing reads today must not spoil the first loss that does.
+        inputs_finite = finite_examples(batch)
         finite = all_finite(([nets[name] for name in changed], losses, norms))
+        finite &= ctx.psum(jnp.sum(~inputs_finite)) == 0
         ran = jnp.array([turn % phase.every == 0 for phase in stage.gradient_phases], bool)
         judged, keep = judge(state.guard, guard, finite, norms, ran)
         for name in changed:
@@ -52,7 +55,7 @@ def make_step(stage: Stage, ctx: Context, guard: GuardConfig = GuardConfig(), ac
             "halted": judged.halted,
         }
         _add(scalars, verdict, stage)
-        _add(per_example, {"inputs_finite": finite_examples(batch)}, stage)
+        _add(per_example, {"inputs_finite": inputs_finite}, stage)
         new = TrainState(
             step=state.step + 1,
             stage_step=state.stage_step + 1,
