@@ -11,9 +11,12 @@ from scipy.io import wavfile
 
 from data_pipelines.media import probe
 from data_pipelines.synthetic.preview import contact_sheet
+from thjax.demo import command as demo
+from thjax.train import command as train
 
 pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500)]
 
+CORPUS = ("--speakers", "8", "--clips", "2", "--size", "64", "--test_speakers", "4", "--validation_speakers", "2")
 # Narrow enough to compile in seconds; the topology is the demo's.
 NARROW = (
     "--generator.channels", "8", "12", "16", "24", "--generator.context", "16", "--generator.audio_code", "16",
@@ -37,8 +40,7 @@ def thjax(*arguments, cwd):
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("line")
-    corpus = ("--speakers", 8, "--clips", 2, "--size", 64, "--test_speakers", 4, "--validation_speakers", 2)
-    thjax("data", "synth", *corpus, "--out", "corpus", cwd=folder)
+    thjax("data", "synth", *CORPUS, "--out", "corpus", cwd=folder)
     train = ("train", "temporal_gan:demo", "--data", "corpus", "--out", "run", *NARROW)
     thjax(*train, "--train.steps", "6", cwd=folder)
     thjax(*train, cwd=folder)
@@ -70,3 +72,26 @@ def test_a_table_with_controls(work):
     assert rows["re_encoded_truth"]["mouth_psnr"]["mean"] > rows["copy_first_frame"]["mouth_psnr"]["mean"]
     assert "mouth_psnr_vs_copy_first_frame" in printed
     assert (work / "table" / "report.html").stat().st_size > 10_000
+
+
+def test_the_demo_resumes_and_writes_what_it_promises(work, monkeypatch, capsys):
+    """Over the same corpus and run, which lie where the demo puts its own."""
+    trained, shards = train.run, [path.stat().st_mtime_ns for path in sorted((work / "corpus").glob("*.array_record"))]
+    monkeypatch.setattr(demo, "CORPUS", CORPUS)
+    monkeypatch.setattr(train, "run", lambda argv: trained([*argv, *NARROW]))
+    before = (work / "run" / "metrics.jsonl").read_bytes()
+    assert demo.run(["--out", str(work), "--resume"]) == 0
+    assert shards == [path.stat().st_mtime_ns for path in sorted((work / "corpus").glob("*.array_record"))]
+    assert (work / "run" / "metrics.jsonl").read_bytes() == before
+    made = json.loads((work / "metrics.json").read_text())
+    assert {"psnr", "ssim", "mouth_psnr", "lip_gap_r", "jitter"} <= set(made["metrics"])
+    assert {"mouth_psnr_vs_copy_first_frame", "mouth_psnr_vs_shuffled_audio"} <= set(made["paired"])
+    for value in (*made["metrics"].values(), *made["paired"].values()):
+        assert value["ci95"][0] <= value["mean"] <= value["ci95"][1]
+    found = probe(work / "generated.mp4")
+    assert (found.frames, found.fps, found.codecs) == (75, 25.0, ("h264", "aac"))
+    for name in ("contact_sheet.png", "curves.png"):
+        assert min(Image.open(work / name).size) > 200
+    page = (work / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2 and "wrong_audio" in page
+    assert "done in" in capsys.readouterr().out

@@ -11,8 +11,8 @@ from thjax.evaluate.synthesis import synthesise
 
 JPEG_QUALITY = 90
 WRONG_AUDIO_ROLLS = 3
-"""`wrong_audio` is the mean over this many derangements, each clip speaking another speaker's audio. Where one speaker has
-more than half of the clips, it is another clip's."""
+"""`wrong_audio` is the mean over this many derangements, each clip speaking another speaker's audio. Where one speaker
+has more than half of the clips, it is another clip's."""
 
 
 @dataclasses.dataclass(frozen=True)
