@@ -1,19 +1,24 @@
-"""The mouth: its crop, its PSNR, and the lip gap read from pixels."""
+"""The mouth: its crop and the lower face, their PSNR, and the lip gap and width, from landmarks or pixels."""
 
 import dataclasses
 
 import numpy as np
 
 from thjax.metrics.image import psnr
+from thjax.metrics.landmarks import MOUTH
+from thjax.metrics.shapes import expect_shape
 
-MOUTH = slice(48, 68)
-"""Outer and inner lips among the 68 landmarks."""
 INNER_LIPS = ((61, 67), (62, 66), (63, 65))
 """Pairs of upper and lower inner lip."""
 EYES = (36, 45)
 """Outer eye corners, whose distance is the unit of length."""
 MARGIN = 0.25
 """The mouth box is widened by this share of its width on every side."""
+CORNERS = (48, 54)
+"""Outer corners of the mouth."""
+NOSE_TIP = 30
+LOWER_FACE = [*range(2, 15), *range(30, 36), *range(48, 68)]
+"""Jaw from ear lobe to ear lobe, lower nose, lips."""
 
 
 def mouth_mask(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -29,7 +34,18 @@ def mouth_mask(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     low, high = landmarks[:, MOUTH].min(axis=1), landmarks[:, MOUTH].max(axis=1)  # [T, 2]
     margin = MARGIN * (high[:, :1] - low[:, :1])
-    low, high = low - margin, high + margin
+    return _box_mask(low - margin, high + margin, height, width)
+
+
+def lower_face_mask(landmarks: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Pixels of the lower face: from the row of the nose tip down to the chin, across the jaw. As `mouth_mask`."""
+    points = landmarks[:, LOWER_FACE]
+    low, high = points.min(axis=1), points.max(axis=1)
+    return _box_mask(np.stack([low[:, 0], landmarks[:, NOSE_TIP, 1]], axis=1), high, height, width)
+
+
+def _box_mask(low: np.ndarray, high: np.ndarray, height: int, width: int) -> np.ndarray:
+    """[T, H, W] bool: pixel centres inside the box low [T, 2] to high [T, 2] of each frame."""
     x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
     in_x = (x >= low[:, :1]) & (x <= high[:, :1])
     in_y = (y >= low[:, 1:]) & (y <= high[:, 1:])
@@ -41,6 +57,14 @@ def mouth_psnr(truth: np.ndarray, other: np.ndarray, landmarks: np.ndarray) -> f
     return psnr(truth, other, mouth_mask(landmarks, *truth.shape[1:3]))
 
 
+def lower_face_psnr(truth: np.ndarray, other: np.ndarray, landmarks: np.ndarray) -> float:
+    """PSNR inside the true lower face, error pooled over the clip; dB, higher is better. Shapes as `psnr`.
+
+    The region is ours, `lower_face_mask`: papers that report it name none alike.
+    """
+    return psnr(truth, other, lower_face_mask(landmarks, *truth.shape[1:3]))
+
+
 def lip_gap(landmarks: np.ndarray) -> np.ndarray:
     """[T] gap between the inner lips in units of the outer-eye distance, from [T, 68, 2] landmarks."""
     eyes = np.linalg.norm(landmarks[:, EYES[0]] - landmarks[:, EYES[1]], axis=-1)
@@ -48,11 +72,44 @@ def lip_gap(landmarks: np.ndarray) -> np.ndarray:
     return np.mean(gaps, axis=0) / np.maximum(eyes, 1e-6)
 
 
+def lip_width(landmarks: np.ndarray) -> np.ndarray:
+    """[T] distance of the mouth corners in units of the outer-eye distance, from [T, 68, 2] landmarks."""
+    eyes = np.linalg.norm(landmarks[:, EYES[0]] - landmarks[:, EYES[1]], axis=-1)
+    return np.linalg.norm(landmarks[:, CORNERS[0]] - landmarks[:, CORNERS[1]], axis=-1) / np.maximum(eyes, 1e-6)
+
+
 def correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's r of two tracks [T]; 0 where one of them does not move."""
+    """Pearson's r of two tracks [T], for example lip gaps of truth and result; -1..1, higher is better.
+
+    0 where one of them does not move.
+    """
     x, y = x - x.mean(), y - y.mean()
     scale = np.sqrt((x * x).sum() * (y * y).sum())
     return float((x * y).sum() / scale) if scale > 1e-12 else 0.0
+
+
+def correlation_in_speech(x: np.ndarray, y: np.ndarray, speech: np.ndarray) -> float:
+    """`correlation` over the frames of speech alone: lips that merely rest in silence earn nothing.
+
+    Args:
+        x: [T] lip gap or width of the truth.
+        y: [T] the same of the generated clip.
+        speech: [T] bool, frames inside speech.
+
+    Returns:
+        -1..1, higher is better.
+
+    Raises:
+        ValueError: lengths differ, or fewer than two frames are speech.
+    """
+    expect_shape("speech", speech, ("T",))
+    for name, track in (("the true track", x), ("the generated track", y)):
+        expect_shape(name, track, speech.shape)
+    inside = np.asarray(speech, bool)
+    if inside.sum() < 2:
+        raise ValueError(f"{int(inside.sum())} of {len(inside)} frames are speech; a correlation needs 2, so leave the "
+                         "clip out and count it")
+    return correlation(x[inside].astype(np.float64), y[inside].astype(np.float64))
 
 
 @dataclasses.dataclass(frozen=True)
