@@ -1,0 +1,65 @@
+"""Sync against torch's pairwise distance and planted offsets."""
+
+import numpy as np
+import pytest
+
+from thjax.metrics.sync import PRESETS, VSHIFT, Sync, distance_curve, offset_error, sync
+
+
+@pytest.fixture
+def track():
+    return np.random.default_rng(0).normal(size=(70, 32))
+
+
+@pytest.mark.parametrize("offset", [-10, -1, 0, 4, 15])
+def test_a_planted_offset_is_found_with_its_sign(track, offset):
+    """Positive: the video is behind, so frame i shows what was heard `offset` frames earlier."""
+    video = np.roll(track, offset, axis=0)
+    found = sync(distance_curve(video, track))
+    assert found.offset == offset
+    assert found.confidence > 1 and found.distance < 3
+
+
+def test_the_curve_equals_torchs_pairwise_distance(track):
+    torch = pytest.importorskip("torch")
+    audio = track + np.random.default_rng(1).normal(0, 0.5, track.shape)
+    v, a = torch.tensor(track), torch.nn.functional.pad(torch.tensor(audio), (0, 0, VSHIFT, VSHIFT))
+    rows = [torch.nn.functional.pairwise_distance(v[i : i + 1].expand(31, -1), a[i : i + 31]) for i in range(70)]
+    mean = torch.stack(rows, 1).mean(1)
+    curve = distance_curve(track, audio)
+    np.testing.assert_allclose(curve, mean.numpy(), atol=1e-12)
+    found = sync(curve)
+    least, place = mean.min(0)
+    assert found.offset == VSHIFT - int(place)
+    assert found.distance == pytest.approx(float(least), abs=1e-12)
+    assert found.confidence == pytest.approx(float(mean.median() - least), abs=1e-12)
+
+
+def test_audio_beyond_the_clip_is_zero_not_repeated():
+    ones = np.ones((2, 4))
+    np.testing.assert_allclose(distance_curve(ones, ones, vshift=2), [2, 1, 0, 1, 2], atol=1e-5)
+
+
+def test_wrong_audio_has_little_confidence(track):
+    other = np.random.default_rng(2).normal(size=track.shape)
+    assert sync(distance_curve(track, other)).confidence < 0.5 < sync(distance_curve(track, track)).confidence
+
+
+def test_the_recordings_own_offset_is_taken_out():
+    assert offset_error(Sync(3, 1, 1), Sync(-1, 1, 1)) == 4
+    assert offset_error(Sync(2, 1, 1), Sync(2, 1, 1)) == 0
+
+
+def test_presets_are_the_public_scripts():
+    assert PRESETS["lrs"].crop == "frame" and PRESETS["tracked"].crop == "track"
+    assert {preset.size for preset in PRESETS.values()} == {224}
+    assert {name for name, preset in PRESETS.items() if not preset.jpeg} == {"lrs lossless", "tracked lossless"}
+
+
+def test_what_cannot_be_compared_is_named(track):
+    with pytest.raises(ValueError, match=r"70 rows and audio 69"):
+        distance_curve(track, track[:69])
+    with pytest.raises(ValueError, match=r"\[N, 32\].*\(70, 16\)"):
+        distance_curve(track, track[:, :16])
+    with pytest.raises(ValueError, match="odd"):
+        sync(np.zeros(30))
