@@ -97,8 +97,7 @@ def ssim(truth: np.ndarray, other: np.ndarray) -> float:
         ValueError: shapes differ, or frames are smaller than the window.
     """
     _check_window(truth, other, 2 * SSIM_RADIUS + 1)
-    inside = slice(SSIM_RADIUS, -SSIM_RADIUS)
-    return float(_similarity(truth, other, _gaussian, 1.0)[:, inside, inside].mean())
+    return _mean_similarity(truth, other, _gaussian, border=SSIM_RADIUS)
 
 
 def ssim_skimage7(truth: np.ndarray, other: np.ndarray) -> float:
@@ -108,9 +107,8 @@ def ssim_skimage7(truth: np.ndarray, other: np.ndarray) -> float:
     Chen et al. 2019 (ATVG) calls it on 256 x 256 frames, and probably Vougioukas et al. 2019 (sda issue 49).
     """
     _check_window(truth, other, UNIFORM_SIDE)
-    radius, pixels = UNIFORM_SIDE // 2, UNIFORM_SIDE**2
-    inside = slice(radius, -radius)
-    return float(_similarity(truth, other, _uniform, pixels / (pixels - 1))[:, inside, inside].mean())
+    pixels = UNIFORM_SIDE**2
+    return _mean_similarity(truth, other, _uniform, border=UNIFORM_SIDE // 2, correction=pixels / (pixels - 1))
 
 
 def ssim_torch11(truth: np.ndarray, other: np.ndarray) -> float:
@@ -120,25 +118,29 @@ def ssim_torch11(truth: np.ndarray, other: np.ndarray) -> float:
     (ATVG) ship. Borders see zeros on both sides, which raises the value on small frames.
     """
     same_clips(truth, other)
-    return float(_similarity(truth, other, _gaussian_zero_padded, 1.0).mean())
+    return _mean_similarity(truth, other, _gaussian_zero_padded, border=0)
+
+
+def _mean_similarity(truth, other, window, border: int, correction: float = 1.0) -> float:
+    """Mean of the SSIM map without its border, frame by frame, so that a frame stays in the processor's cache."""
+    kept = (slice(border, truth.shape[1] - border), slice(border, truth.shape[2] - border))
+    pairs = zip(truth, other, strict=True)
+    return float(np.mean([_similarity(a, b, window, correction)[kept].mean() for a, b in pairs]))
 
 
 def _similarity(truth, other, window, correction: float) -> np.ndarray:
-    """[T, H, W, C] the SSIM map; `window` takes local means, `correction` turns them into the wanted covariance."""
+    """[H, W, C] the SSIM map; `window` takes local means, `correction` turns them into the wanted covariance."""
     x, y = truth.astype(np.float64), other.astype(np.float64)
     mean_x, mean_y = window(x), window(y)
-    var_x = correction * (window(x * x) - mean_x**2)
-    var_y = correction * (window(y * y) - mean_y**2)
-    covariance = correction * (window(x * y) - mean_x * mean_y)
-    luminance = (2 * mean_x * mean_y + SSIM_C1) / (mean_x**2 + mean_y**2 + SSIM_C1)
-    structure = (2 * covariance + SSIM_C2) / (var_x + var_y + SSIM_C2)
-    return luminance * structure
+    product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    variances = correction * (window(x * x + y * y) - squares)
+    covariance = correction * (window(x * y) - product)
+    return (2 * product + SSIM_C1) / (squares + SSIM_C1) * (2 * covariance + SSIM_C2) / (variances + SSIM_C2)
 
 
 def _gaussian(x: np.ndarray, mode: str = "reflect") -> np.ndarray:
-    """The Gaussian window's mean at every pixel of [T, H, W, C]."""
-    radius = (0, SSIM_RADIUS, SSIM_RADIUS, 0)
-    return ndimage.gaussian_filter(x, (0, SSIM_SIGMA, SSIM_SIGMA, 0), radius=radius, mode=mode)
+    """The Gaussian window's mean at every pixel of [H, W, C]."""
+    return ndimage.gaussian_filter(x, SSIM_SIGMA, radius=SSIM_RADIUS, mode=mode, axes=(0, 1))
 
 
 def _gaussian_zero_padded(x: np.ndarray) -> np.ndarray:
@@ -146,7 +148,7 @@ def _gaussian_zero_padded(x: np.ndarray) -> np.ndarray:
 
 
 def _uniform(x: np.ndarray) -> np.ndarray:
-    return ndimage.uniform_filter(x, (1, UNIFORM_SIDE, UNIFORM_SIDE, 1))
+    return ndimage.uniform_filter(x, UNIFORM_SIDE, axes=(0, 1))
 
 
 def _squared_error(truth: np.ndarray, other: np.ndarray) -> np.ndarray:

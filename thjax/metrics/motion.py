@@ -10,7 +10,7 @@ def jitter(frames: np.ndarray) -> float:
         frames: [T, H, W, C] uint8, T at least 3.
 
     Returns:
-        Grey levels of 0..255. Neither direction is better by itself: compare with the truth's own value. A frozen
+        Grey levels, 0..510. Neither direction is better by itself: compare with the truth's own value. A frozen
         clip has 0, flicker and noise raise it.
 
     Raises:

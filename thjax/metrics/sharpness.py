@@ -33,8 +33,8 @@ def cpbd(frames: np.ndarray) -> float:
         frames: [T, H, W, 3] RGB or [T, H, W, 1], uint8 or on 0..255, at least 64 x 64.
 
     Returns:
-        0..1, mean over frames, higher is sharper. A frame without edges has 0. Noise counts as sharp edges: compare
-        with the truth's own value.
+        0..1, mean over frames, higher is sharper; best near the truth's own value, for noise counts as sharp edges.
+        A frame without edges has 0.
 
     Raises:
         ValueError: frames are smaller than one block.
@@ -56,8 +56,8 @@ def fdbm(frames: np.ndarray) -> float:
         frames: [T, H, W, 3] RGB or [T, H, W, 1], uint8 or on 0..255.
 
     Returns:
-        1 / (H W) to 1, mean over frames, higher is sharper; a black frame has 0. It grows with noise and depends on
-        the size of the frame.
+        1 / (H W) to 1, mean over frames, higher is sharper; best near the truth's own value, for it grows with noise.
+        A black frame has 0. It depends on the size of the frame.
     """
     magnitude = np.abs(np.fft.fft2(grey(frames).astype(np.float64)))
     largest = magnitude.max(axis=(1, 2), keepdims=True)
