@@ -40,9 +40,11 @@ class Adversarial(chex.TestCase):
         loss = adversarial.generator_loss(jnp.asarray(FAKE, jnp.bfloat16), MASK, Context())
         assert loss.dtype == jnp.float32
 
+    @chex.variants(with_jit=True, without_jit=True, with_pmap=True)
     def test_accuracy_counts_both_kinds(self):
         real, fake = jnp.array([1.0, 1.0, -1.0]), jnp.array([-1.0, 1.0, -1.0])
-        assert adversarial.accuracy(real, fake, jnp.array([1, 1, 0]), Context()) == 0.75
+        found = self.variant(lambda r, f, m: adversarial.accuracy(r, f, m, Context()))(real, fake, jnp.array([1, 1, 0]))
+        assert np.ravel(found)[0] == 0.75
 
 
 if __name__ == "__main__":

@@ -24,6 +24,19 @@ class WeightedL1(chex.TestCase):
         expected = np.abs(GENERATED - TRUTH)[VALID > 0][:, 4:].mean()
         np.testing.assert_allclose(np.ravel(self.variant(loss)(GENERATED, TRUTH, VALID))[0], expected, rtol=1e-5)
 
+    @chex.variants(with_jit=True, without_jit=True, with_pmap=True)
+    def test_a_map_that_follows_the_mouth_weighs_every_pixel_by_itself(self):
+        def loss(generated, truth, landmarks, valid):
+            weights = reconstruction.mouth_map(landmarks, 8, 6)
+            return reconstruction.weighted_l1(generated, truth, weights, valid, Context())
+
+        landmarks = np.stack([[mouth_at(x, 5.0) for x in (1.0, 3.0, 5.0)]] * 2)
+        weights = np.asarray(reconstruction.mouth_map(jnp.asarray(landmarks), 8, 6))[..., None]
+        expected = (weights * np.abs(GENERATED - TRUTH))[VALID > 0].mean()
+        np.testing.assert_allclose(
+            np.ravel(self.variant(loss)(GENERATED, TRUTH, landmarks, VALID))[0], expected, rtol=1e-5
+        )
+
     @chex.variants(with_jit=True, without_jit=True)
     def test_padded_frames_change_neither_loss_nor_gradient(self):
         def loss(generated, truth):
