@@ -140,9 +140,9 @@ class Writer:
             try:
                 for key in shard.clips:
                     for data in shard_content.add_clip(self._checked(make_clip(key), key, shard.split)):
-                        output.write(data)
+                        _written(path, output.write, data)
             finally:
-                output.close()
+                _written(path, output.close)
             if count_records(temporary) != len(shard_content.rows):
                 raise DataError(f"{path} could not be written whole; make room on the disk and rerun the command")
         report = shard_content.report() | {"plan": self._plan_hash(shard), "sha256": files.sha256(path),
@@ -263,6 +263,15 @@ class _ShardContent:
     def report(self) -> dict:
         return {"clips": self.clips, "rows": self.rows, "fields": self.fields or [], "label_source": self.label_source,
                 "statistics": statistics.merge(self.statistics)}
+
+
+def _written(path: Path, action: Callable, *arguments) -> None:
+    """Runs a method of an ArrayRecordWriter, which reports a full disk as a RuntimeError of its own."""
+    try:
+        action(*arguments)
+    except RuntimeError as error:
+        reason = str(error).partition(";")[0]
+        raise DataError(f"{path} could not be written ({reason}); make room on the disk and rerun the command") from None
 
 
 def _key(line: dict) -> str:

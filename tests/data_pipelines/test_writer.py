@@ -143,6 +143,25 @@ def test_a_shard_that_fails_does_not_appear(tmp_path):
         writer.finish([shard])
 
 
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    class FullDisk:
+        def __init__(self, path, options):
+            open(path, "wb").close()
+
+        def write(self, data):
+            pass
+
+        def close(self):
+            raise RuntimeError("write() failed: No space left on device; writing x; at byte 61440")
+
+    monkeypatch.setattr("data_pipelines.writer.ArrayRecordWriter", FullDisk)
+    writer = make_writer(tmp_path)
+    message = r"array_record could not be written \(write\(\) failed: No space left on device\); make room on the disk"
+    with pytest.raises(DataError, match=message):
+        writer.write_shard(writer.plan(PLAN)[0], make_clip)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 @pytest.mark.parametrize("change,message", [
     ({"key": "toy/other"}, "clip 'toy/other' was made for the key 'toy/s9/c0'"),
     ({"frames": np.zeros((80, 8, 16, 3), np.uint8)}, r"toy/s9/c0: frames are \(8, 16\), the corpus is \(16, 16\)"),
