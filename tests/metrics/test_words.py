@@ -1,5 +1,6 @@
 """Word error rate against jiwer and errors planted by hand."""
 
+import jiwer
 import numpy as np
 import pytest
 
@@ -19,7 +20,6 @@ def test_planted_errors(heard, errors):
 
 
 def test_random_sentences_equal_jiwer_each_and_pooled():
-    jiwer = pytest.importorskip("jiwer")
     rng = np.random.default_rng(0)
     pairs = [(list(rng.choice(list("abcd"), rng.integers(1, 9))), list(rng.choice(list("abcd"), rng.integers(1, 9))))
              for _ in range(60)]
