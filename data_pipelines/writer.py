@@ -270,8 +270,8 @@ def _written(path: Path, action: Callable, *arguments) -> None:
     try:
         action(*arguments)
     except RuntimeError as error:
-        reason = str(error).partition(";")[0]
-        raise DataError(f"{path} could not be written ({reason}); make room on the disk and rerun the command") from None
+        why = str(error).partition(";")[0]
+        raise DataError(f"{path} could not be written ({why}); make room on the disk and rerun the command") from None
 
 
 def _key(line: dict) -> str:
