@@ -64,6 +64,9 @@ def test_clips_pool_by_addition():
 def test_the_gap_threshold_and_wrong_arguments():
     np.testing.assert_array_equal(lips_closed(np.array([0, CLOSED_GAP, 0.1])), [True, False, False])
     assert closures(np.zeros((0, 2)), TRUTH, TRUTH, SPEECH).recall.below == 0
+    assert closures([], TRUTH, TRUTH, SPEECH).precision.above == 0
+    with pytest.raises(ValueError, match=r"bilabials must be \[K, 2\].*\(2, 3\)"):
+        closures(np.zeros((2, 3)), TRUTH, TRUTH, SPEECH)
     with pytest.raises(ValueError, match="7.0 to 5.0"):
         closures(np.array([[7.0, 5.0]]), TRUTH, TRUTH, SPEECH)
     with pytest.raises(ValueError, match=r"truth_closed.*\(39,\)"):

@@ -48,6 +48,8 @@ def test_per_clip_values_do_not_depend_on_shards_or_order():
 def test_overlapping_shards_and_nothing_at_all_are_named():
     with pytest.raises(ValueError, match="'a'.*psnr.*overlap"):
         PerClip({"psnr": {"a": 1.0}}) + PerClip({"psnr": {"a": 1.0, "b": 2.0}})
+    with pytest.raises(ValueError, match="'ssim' was not measured; there are psnr"):
+        PerClip({"psnr": {"a": 1.0}}).of("ssim")
     with pytest.raises(ValueError, match="nothing to merge"):
         merge([])
 

@@ -51,7 +51,10 @@ def closures(bilabials: np.ndarray, closed: np.ndarray, truth_closed: np.ndarray
     Raises:
         ValueError: shapes differ, or a bilabial ends before it begins.
     """
-    bilabials = np.asarray(bilabials, np.float64).reshape(-1, 2)
+    bilabials = np.asarray(bilabials, np.float64)
+    if bilabials.size:
+        expect_shape("bilabials", bilabials, ("K", 2))
+    bilabials = bilabials.reshape(-1, 2)
     expect_shape("speech", np.asarray(speech), ("T",))
     for name, track in (("closed", closed), ("truth_closed", truth_closed)):
         expect_shape(name, np.asarray(track), speech.shape)

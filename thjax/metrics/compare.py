@@ -33,7 +33,7 @@ class Comparison:
 
 
 def compare(systems: dict[str, np.ndarray], speakers: np.ndarray | None = None, seed: int = 0) -> list[Comparison]:
-    """Every pair of systems on one metric.
+    """Every pair of systems on one metric; the pairs are one family for Holm's correction.
 
     Args:
         systems: {name: [n]} one value a clip, the same clips in the same order for every system.

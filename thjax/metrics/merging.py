@@ -99,7 +99,13 @@ class PerClip:
         return PerClip(merged)
 
     def of(self, metric: str) -> tuple[list[str], np.ndarray]:
-        """Names of the clips in sorted order, and their values [n] float64."""
+        """Names of the clips in sorted order, and their values [n] float64.
+
+        Raises:
+            ValueError: the metric was not measured.
+        """
+        if metric not in self.values:
+            raise ValueError(f"{metric!r} was not measured; there are {', '.join(sorted(self.values)) or 'no values'}")
         clips = self.values[metric]
         names = sorted(clips)
         return names, np.array([clips[name] for name in names], np.float64)
