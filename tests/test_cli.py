@@ -74,6 +74,17 @@ def test_a_defect_keeps_its_traceback(command, capsys):
     assert "Traceback" in message and "defect of thjax" in message
 
 
+def test_warnings_have_one_form_whatever_a_command_imports():
+    code = (
+        "import logging, sys, types; from thjax import cli; "
+        "fake = sys.modules['fake'] = types.ModuleType('fake'); "
+        "fake.run = lambda argv: logging.basicConfig() or logging.getLogger('fake').warning('told once'); "
+        "cli.COMMANDS['train'] = ('fake', ''); cli.main(['train'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr == "warning: told once\n"
+
+
 def test_ctrl_c_outside_of_training_exits_130(command):
     def run(argv):
         raise KeyboardInterrupt

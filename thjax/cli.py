@@ -5,6 +5,7 @@ Nothing heavy is imported before the command is known, so that `thjax --help` an
 
 import difflib
 import importlib
+import logging
 import sys
 import traceback
 
@@ -62,6 +63,8 @@ def unknown_command(command: str) -> str:
 
 def guarded(command: str, argv: list[str]) -> int:
     """Runs a command behind the boundary where expected errors become a message and an exit status."""
+    # Before the command is imported: orbax's import sets up logging in its own form, and the first to come wins.
+    logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
     try:
         return importlib.import_module(COMMANDS[command][0]).run(argv) or 0
     except KeyboardInterrupt:

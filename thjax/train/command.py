@@ -24,7 +24,6 @@ def run(argv: list[str]) -> int:
         print(config_cli.USAGE)
         return 0
     request = config_cli.parse(argv)
-    logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
     # Orbax tells us of its failures by raising; what it logs beside that is for its own authors.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     return _describe(request) if request.dry_run else _train(request)
