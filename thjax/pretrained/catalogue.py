@@ -39,6 +39,12 @@ NETWORKS = {
         "Apache-2.0; trained on ImageNet, whose pictures are for non-commercial research",
         "pictures [299, 299, RGB in [-1, 1]]", "FID, KID",
     ),
+    "lipnet": Entry(
+        "LipNet (Assael et al. 2016): letters from silent video of a mouth, trained on GRID",
+        ("unseen-weights178.h5",), "rizkiarm/LipNet; overlapped-weights368.h5 converts as well",
+        "code and weights MIT; GRID is for research", "mouths [T, 100, 50, RGB in [0, 1]], columns before rows",
+        "WER of Vougioukas et al. 2019",
+    ),
     "lpips": Entry(
         "LPIPS 0.1 on AlexNet (Zhang et al. 2018): perceptual distance of two pictures",
         ("alexnet-owt-7be5be79.pth", "alex.pth"), "torchvision; richzhang/PerceptualSimilarity, lpips/weights/v0.1",

@@ -70,7 +70,7 @@ def blocks() -> tuple[Mixed, ...]:
 
 
 def _row(block: str, *layers: tuple) -> Branch:
-    """Layers (name, features, side or (h, w)), padded to keep the size, or (name, features, side, stride), not padded."""
+    """Layers (name, features, side or (h, w)), padded to keep the size; with a stride behind, not padded."""
     found = []
     for name, features, size, *stride in layers:
         kernel = (size, size) if isinstance(size, int) else size
