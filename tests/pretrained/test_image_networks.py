@@ -9,7 +9,7 @@ from torch import nn  # noqa: E402
 
 from tests.pretrained.twins import apply, assert_fits, channels_last, close, converted, randomise, save  # noqa: E402
 from thjax.core.errors import UserError  # noqa: E402
-from thjax.pretrained import lpips, networks, vgg19  # noqa: E402
+from thjax.pretrained import lpips, networks, resnet18, vgg19  # noqa: E402
 
 
 def pictures(n, height, width, low=-1.0, seed=0):
@@ -32,7 +32,7 @@ def vgg(depths=(2, 2, 4, 4, 4), widths=(64, 128, 256, 512, 512)):
 
 def test_vgg19(tmp_path):
     twin = randomise(vgg())
-    net, variables = converted("vgg19", save(twin, tmp_path / "vgg19-dcbb9e9d.pth"))
+    net, variables = vgg19.network(), networks.convert("vgg19", [save(twin, tmp_path / "vgg19-dcbb9e9d.pth")])
     x = pictures(1, 50, 33, 0.0)
     assert_fits(net, variables, x)
     ours = apply(net, variables, np.asarray(vgg19.normalise(x)))
@@ -80,7 +80,8 @@ class ResNet(nn.Module):
 
 def test_resnet18(tmp_path):
     twin = randomise(ResNet())
-    net, variables = converted("resnet18", save(twin, tmp_path / "resnet18-5c106cde.pth", zipped=False))
+    path = save(twin, tmp_path / "resnet18-5c106cde.pth", zipped=False)
+    net, variables = resnet18.network(), networks.convert("resnet18", [path])
     x = pictures(2, 70, 64)
     assert_fits(net, variables, x)
     with torch.no_grad():

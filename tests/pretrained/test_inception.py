@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
-from tests.pretrained.twins import apply, assert_fits, channels_last, close, converted, randomise, save  # noqa: E402
-from thjax.pretrained import inception  # noqa: E402
+from tests.pretrained.twins import apply, assert_fits, channels_last, close, randomise, save  # noqa: E402
+from thjax.pretrained import inception, networks  # noqa: E402
 
 
 class Unit(nn.Module):
@@ -121,7 +121,8 @@ class Twin(nn.Module):
 def test_the_code_is_the_twins(tmp_path):
     twin = randomise(Twin())
     state = twin.state_dict()
-    net, variables = converted("inception", save(state, tmp_path / "pt_inception-2015-12-05-6726825d.pth"))
+    path = save(state, tmp_path / "pt_inception-2015-12-05-6726825d.pth")
+    net, variables = inception.network(), networks.convert("inception", [path])
     x = np.random.default_rng(0).uniform(-1, 1, (1, 107, 91, 3)).astype(np.float32)
     assert_fits(net, variables, x)
     with torch.no_grad():

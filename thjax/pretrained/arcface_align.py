@@ -60,11 +60,11 @@ def align(frames: np.ndarray, points: np.ndarray) -> np.ndarray:
     for face, frame, five in zip(faces, frames, points, strict=True):
         matrix = similarity(five, TEMPLATE)
         source = np.linalg.solve(matrix[:, :2], (grid - matrix[:, 2]).T).T
-        face[:] = _sample(frame, source).reshape(face.shape)
+        face[:] = sample(frame, source).reshape(face.shape)
     return faces / 127.5 - 1
 
 
-def _sample(frame: np.ndarray, at: np.ndarray) -> np.ndarray:
+def sample(frame: np.ndarray, at: np.ndarray) -> np.ndarray:
     """[P, C] bilinear values of [H, W, C] at [P, 2] x, y; zero outside."""
     height, width = frame.shape[:2]
     low = np.floor(at).astype(int)

@@ -51,6 +51,11 @@ NETWORKS = {
         f"AlexNet: {_IMAGENET}; heads BSD-2-Clause",
         "pictures [31 or more, 31 or more, RGB in [-1, 1]]", "LPIPS",
     ),
+    "openface": Entry(
+        "OpenFace nn4.small2 (Amos et al. 2016): identity of an aligned face in 128 numbers",
+        ("nn4.small2.v1.t7",), "cmusatyalab/openface", "Apache-2.0", "aligned faces [96, 96, RGB in [0, 1]]",
+        "ACD of Vougioukas et al. 2019",
+    ),
     "resnet18": Entry(
         "ResNet-18 (He et al. 2016): features of a picture", ("resnet18-f37072fd.pth",), "torchvision", _IMAGENET,
         "pictures [H, W, RGB], normalised as ImageNet's", "keys of the memory in Yi et al. 2020",
