@@ -24,19 +24,17 @@ def from_torch(x):
     return np.moveaxis(x.detach().numpy(), 1, -1)
 
 
-def load_conv(module, params, transposed=False):
-    """Puts a kernel [*k, in, out] and a bias of ours into a torch convolution."""
+def load_conv(module, params):
+    """Puts a kernel [*k, in, out], or transposed [*k, out, in], and a bias of ours into a torch convolution."""
     kernel = np.asarray(params["kernel"])
-    order = (-2, -1) if transposed else (-1, -2)
-    module.weight.data = torch.tensor(np.moveaxis(kernel, order, (0, 1)).copy())
+    module.weight.data = torch.tensor(np.moveaxis(kernel, (-1, -2), (0, 1)).copy())
     if module.bias is not None:
         module.bias.data = torch.tensor(np.asarray(params["bias"]))
 
 
-def conv_gradient(module, transposed=False):
+def conv_gradient(module):
     """Gradients of a torch convolution in our layout, keys as in our parameters."""
-    order = (-2, -1) if transposed else (-1, -2)
-    found = {"kernel": np.moveaxis(module.weight.grad.numpy(), (0, 1), order)}
+    found = {"kernel": np.moveaxis(module.weight.grad.numpy(), (0, 1), (-1, -2))}
     if module.bias is not None:
         found["bias"] = module.bias.grad.numpy()
     return found

@@ -105,13 +105,13 @@ def test_conv2d_and_its_gradients_equal_torch(kernel, stride, padding):
 def test_conv_transpose2d_and_its_gradients_equal_torch(kernel, stride, padding):
     kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
     rng = np.random.default_rng(2)
-    x, w = rng.normal(size=(2, 4, 3, 5)).astype("f4"), rng.normal(size=(kh, kw, 5, 7)).astype("f4")
-    tx, tw = to_torch(x), torch.tensor(w.transpose(2, 3, 0, 1).copy(), requires_grad=True)
+    x, w = rng.normal(size=(2, 4, 3, 5)).astype("f4"), rng.normal(size=(kh, kw, 7, 5)).astype("f4")
+    tx, tw = to_torch(x), torch.tensor(w.transpose(3, 2, 0, 1).copy(), requires_grad=True)
     ty = torch.nn.functional.conv_transpose2d(tx, tw, stride=stride, padding=padding)
     ty.square().sum().backward()
     y, pull = jax.vjp(jax.jit(lambda x, w: conv.conv_transpose2d(x, w, stride, padding)), x, w)
     assert_close(y, from_torch(ty))
-    assert_close(pull(2 * y), (from_torch(tx.grad), tw.grad.numpy().transpose(2, 3, 0, 1)))
+    assert_close(pull(2 * y), (from_torch(tx.grad), tw.grad.numpy().transpose(2, 3, 1, 0)))
 
 
 @pytest.mark.parametrize("kernel, stride, padding", [(80, 16, 32), (4, 2, 1), (160, 1, 0)])
@@ -205,12 +205,12 @@ def test_what_does_not_fit_is_named(x, w, message):
 
 def test_a_transposed_convolution_that_leaves_nothing_is_named():
     with pytest.raises(ValueError, match="leaves"):
-        conv.conv_transpose2d(jnp.zeros((1, 1, 1, 3)), jnp.zeros((2, 2, 3, 2)), 1, 1)
+        conv.conv_transpose2d(jnp.zeros((1, 1, 1, 3)), jnp.zeros((2, 2, 2, 3)), 1, 1)
 
 
 @pytest.mark.parametrize("layer, shape, kernel", [
     (conv.Conv(7, 4, 2, 1, dtype=jnp.bfloat16), (2, 8, 6, 5), (4, 4, 5, 7)),
-    (conv.ConvTranspose(7, (4, 3), dtype=jnp.bfloat16), (2, 1, 1, 5), (4, 3, 5, 7)),
+    (conv.ConvTranspose(7, (4, 3), dtype=jnp.bfloat16), (2, 1, 1, 5), (4, 3, 7, 5)),
     (conv.Conv1d(7, 10, 5, 3, dtype=jnp.bfloat16), (2, 25, 5), (10, 5, 7)),
 ])
 def test_layers_keep_parameters_in_f32(layer, shape, kernel):

@@ -21,8 +21,8 @@ def operands(seed=0):
 
 
 def joined_kernel(params, level):
-    """[3, 3, x and skip, out]"""
-    return np.concatenate([params[f"{name}_{level}"]["kernel"] for name in ("join", "join_skip")], 2)
+    """[3, 3, out, x and skip]"""
+    return np.concatenate([params[f"{name}_{level}"]["kernel"] for name in ("join", "join_skip")], 3)
 
 
 class Twin(torch.nn.Module):
@@ -38,11 +38,11 @@ class Twin(torch.nn.Module):
             self._add({**params, **joined}, f"join_{level}", 2 * width, width, 3, 1, 1)
             self._add(params, f"double_{level}", width, CHANNELS[level - 1], 4, 2, 1)
         self.output = torch.nn.ConvTranspose2d(CHANNELS[0], 3, 4, 2, 1, bias=False)
-        load_conv(self.output, params["output"], transposed=True)
+        load_conv(self.output, params["output"])
 
     def _add(self, params, name, inputs, outputs, kernel, stride, padding):
         conv = torch.nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=False)
-        load_conv(conv, params[name], transposed=True)
+        load_conv(conv, params[name])
         norm = torch.nn.BatchNorm2d(outputs)
         load_norm(norm, params["expand_norm" if name == "expand" else name.replace("_", "_norm_")])
         self.layers[name] = torch.nn.Sequential(conv, norm, torch.nn.ReLU())
@@ -80,7 +80,7 @@ def test_equals_torch_forward_and_backward(residual):
     for level in (2, 1):
         found = joined_kernel(gradient[0], level), gradient[0][f"double_{level}"]["kernel"]
         for kernel, name in zip(found, ("join", "double"), strict=True):
-            assert_close(kernel, conv_gradient(twin.layers[f"{name}_{level}"][0], transposed=True)["kernel"])
+            assert_close(kernel, conv_gradient(twin.layers[f"{name}_{level}"][0])["kernel"])
 
 def test_the_shallowest_skip_is_not_used():
     latent, skips, still = operands()
@@ -110,9 +110,9 @@ def test_the_papers_shapes():
         lambda *args: UNetDecoder().init_with_output(jax.random.key(0), *args), latent, skips)
     assert frames.shape == (1, 2, 128, 96, 3) and frames.dtype == jnp.float32
     kernels = {name: net["kernel"].shape for name, net in variables["params"].items() if "kernel" in net}
-    assert kernels["expand"] == (4, 3, 316, 1024) and kernels["output"] == (4, 4, 64, 3)
+    assert kernels["expand"] == (4, 3, 1024, 316) and kernels["output"] == (4, 4, 3, 64)
     assert kernels["join_4"] == kernels["join_skip_4"] == (3, 3, 1024, 1024)
-    assert kernels["double_1"] == (4, 4, 128, 64)
+    assert kernels["double_1"] == (4, 4, 64, 128)
 
 
 @pytest.mark.parametrize("kind", ["batch", "paper_batch", "group"])

@@ -173,14 +173,9 @@ def randomise(module, seed, momentum=0.9):
 
 
 def kernel(weight):
-    """[out, in, ...] -> [..., in, out]."""
+    """[out, in, ...] -> [..., in, out]; of a transposed convolution [in, out, ...] -> [..., out, in]."""
     array = weight.detach().numpy()
     return np.moveaxis(array, (1, 0), (-2, -1))
-
-
-def transposed_kernel(weight):
-    """[in, out, kh, kw] -> [kh, kw, in, out]."""
-    return weight.detach().numpy().transpose(2, 3, 0, 1)
 
 
 def convolution(layer):
@@ -217,16 +212,16 @@ def encoder(module):
 
 
 def decoder(module):
-    params, stats = {"expand": {"kernel": transposed_kernel(module.expand.weight)}}, {}
+    params, stats = {"expand": {"kernel": kernel(module.expand.weight)}}, {}
     put_norm(params, stats, "expand_norm", module.expand_norm)
     for level, part in zip(range(len(module.levels), 0, -1), module.levels, strict=True):
-        joint = transposed_kernel(part.join.weight)
-        drawn, skipped = np.split(joint, 2, axis=2)
+        joint = kernel(part.join.weight)
+        drawn, skipped = np.split(joint, 2, axis=3)
         params |= {f"join_{level}": {"kernel": drawn}, f"join_skip_{level}": {"kernel": skipped}}
-        params[f"double_{level}"] = {"kernel": transposed_kernel(part.widen.weight)}
+        params[f"double_{level}"] = {"kernel": kernel(part.widen.weight)}
         put_norm(params, stats, f"join_norm_{level}", part.join_norm)
         put_norm(params, stats, f"double_norm_{level}", part.widen_norm)
-    params["output"] = {"kernel": transposed_kernel(module.output.weight)}
+    params["output"] = {"kernel": kernel(module.output.weight)}
     if module.config.output == "residual":
         params["gain"] = module.gain.detach().numpy()
     return params, stats

@@ -13,6 +13,7 @@ traced, because programs for accelerators are compiled on CPU hosts.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -73,14 +74,15 @@ def _as_tuple(value: Size, dims: int) -> tuple[int, ...]:
     return (value,) * dims if isinstance(value, int) else tuple(value)
 
 
-def _check(x: jax.Array, w: jax.Array, dims: int) -> None:
+def _check(x: jax.Array, w: jax.Array, dims: int, transposed: bool = False) -> None:
     if x.ndim != dims + 2 or w.ndim != dims + 2:
         raise ValueError(
             f"convolution of input {x.shape} with kernel {w.shape}: give [N, {'H, W' if dims == 2 else 'S'}, in] and "
-            f"[{'kh, kw' if dims == 2 else 'k'}, in, out]"
+            f"[{'kh, kw' if dims == 2 else 'k'}, {'out, in' if transposed else 'in, out'}]"
         )
-    if x.shape[-1] != w.shape[-2]:
-        raise ValueError(f"input {x.shape} has {x.shape[-1]} channels but kernel {w.shape} takes {w.shape[-2]}")
+    taken = w.shape[-1 if transposed else -2]
+    if x.shape[-1] != taken:
+        raise ValueError(f"input {x.shape} has {x.shape[-1]} channels but kernel {w.shape} takes {taken}")
 
 
 def conv2d(x: jax.Array, w: jax.Array, stride: Size = 1, padding: Size = 0) -> jax.Array:
@@ -115,7 +117,8 @@ def conv_transpose2d(x: jax.Array, w: jax.Array, stride: Size = 1, padding: Size
 
     Args:
         x: [N, H, W, in].
-        w: [kh, kw, in, out]; torch's [in, out, kh, kw] moved, not flipped.
+        w: [kh, kw, out, in], the kernel of the convolution whose adjoint this is: torch's [in, out, kh, kw] moved, not
+            flipped. In this order no direction has to transpose it, which for wide layers costs as much as the product.
         stride: per axis or for both.
         padding: rows and columns cut from both sides of the full result, per axis or for both.
 
@@ -125,12 +128,12 @@ def conv_transpose2d(x: jax.Array, w: jax.Array, stride: Size = 1, padding: Size
     Raises:
         ValueError: ranks or channels do not fit, or nothing is left after cutting.
     """
-    _check(x, w, 2)
+    _check(x, w, 2, transposed=True)
     stride, padding, kernel = _as_tuple(stride, 2), _as_tuple(padding, 2), w.shape[:2]
     size = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[1:3], stride, padding, kernel, strict=True))
     if min(size) < 1:
         raise ValueError(f"transposed convolution of {x.shape} by {w.shape}: padding {padding} leaves {size}; use less")
-    return spread(x, jnp.swapaxes(w, -1, -2), Geometry(kernel, stride, padding, size))
+    return spread(x, w, Geometry(kernel, stride, padding, size))
 
 
 def _conv(x: jax.Array, w: jax.Array, stride: Size, padding: Size, dims: int) -> jax.Array:
@@ -142,12 +145,10 @@ def _conv(x: jax.Array, w: jax.Array, stride: Size, padding: Size, dims: int) ->
     return convolve(x, w, geometry)
 
 
-def fan_in_normal(stride: Size = 1) -> Callable:
-    """Initialiser of variance 1 / fan-in; a transposed kernel of stride s reaches an output k / s times per axis."""
-    scale = 1.0
-    for step in (stride,) if isinstance(stride, int) else stride:
-        scale *= step * step if isinstance(stride, int) else step
-    return nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
+def _transposed_normal(stride: Size) -> Callable:
+    """Initialiser of variance 1 / fan-in, where an output is reached by k / stride taps per axis."""
+    scale = float(math.prod(_as_tuple(stride, 2)))
+    return nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal", in_axis=-1, out_axis=-2)
 
 
 class Conv(nn.Module):
@@ -172,7 +173,7 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[N, H, W, in] -> [N, H', W', features]."""
         shape = (*_as_tuple(self.kernel, self.dims), x.shape[-1], self.features)
-        w = self.param("kernel", fan_in_normal(), shape, float)
+        w = self.param("kernel", nn.initializers.lecun_normal(), shape, float)
         y = _conv(x.astype(self.dtype), w.astype(self.dtype), self.stride, self.padding, self.dims)
         if self.bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.features,), float).astype(self.dtype)
@@ -186,7 +187,7 @@ class Conv1d(Conv):
 
 
 class ConvTranspose(nn.Module):
-    """2-D transposed convolution layer; fields as in `Conv`, kernel stored [kh, kw, in, out]."""
+    """2-D transposed convolution layer; fields as in `Conv`, kernel stored [kh, kw, out, in]."""
 
     features: int
     kernel: Size = 4
@@ -198,8 +199,8 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[N, H, W, in] -> [N, H', W', features]."""
-        shape = (*_as_tuple(self.kernel, 2), x.shape[-1], self.features)
-        w = self.param("kernel", fan_in_normal(self.stride), shape, float)
+        shape = (*_as_tuple(self.kernel, 2), self.features, x.shape[-1])
+        w = self.param("kernel", _transposed_normal(self.stride), shape, float)
         y = conv_transpose2d(x.astype(self.dtype), w.astype(self.dtype), self.stride, self.padding)
         if self.bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.features,), float).astype(self.dtype)

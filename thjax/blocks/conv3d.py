@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from thjax.blocks.conv import conv2d, fan_in_normal
+from thjax.blocks.conv import conv2d
 
 
 def conv3d(x: jax.Array, w: jax.Array, stride: int = 1, padding: tuple[int, int] = (0, 0)) -> jax.Array:
@@ -57,6 +57,6 @@ class Conv3d(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[N, T, H, W, in] -> [N, T', H', W', features]."""
-        w = self.param("kernel", fan_in_normal(), (*self.kernel, x.shape[-1], self.features), float)
+        w = self.param("kernel", nn.initializers.lecun_normal(), (*self.kernel, x.shape[-1], self.features), float)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), float)
         return conv3d(x.astype(self.dtype), w.astype(self.dtype), self.stride, self.padding) + bias.astype(self.dtype)

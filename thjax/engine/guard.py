@@ -54,7 +54,7 @@ def judge(
     Args:
         guard: memory before the step.
         config: what to do.
-        finite: bool, everything the step computed is finite.
+        finite: bool, the inputs, losses, gradients and new variables are finite.
         norms: [P] gradient norm of each phase.
         ran: [P] bool, the phases whose turn it was.
 
@@ -83,6 +83,17 @@ def judge(
         halted=halt,
     )
     return judged, keep
+
+
+def global_norm(tree) -> jax.Array:
+    """Euclidean norm of all leaves together; not finite where a leaf is not."""
+
+    def squares(leaf):
+        # A product with itself: XLA:CPU adds up a plain sum number by number.
+        axes = tuple(range(leaf.ndim))
+        return jax.lax.dot_general(leaf, leaf, ((axes, axes), ((), ())), precision=jax.lax.Precision.HIGHEST)
+
+    return jnp.sqrt(sum(squares(leaf) for leaf in jax.tree.leaves(tree)))
 
 
 def all_finite(tree) -> jax.Array:

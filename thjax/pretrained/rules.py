@@ -52,13 +52,8 @@ def norm_rules(source: str, features: int, path: Path) -> list[Rule]:
 
 
 def kernel(w: np.ndarray) -> np.ndarray:
-    """[out, in, *k] -> [*k, in, out]."""
+    """[out, in, *k] -> [*k, in, out]; of a transposed convolution [in, out, *k] -> [*k, out, in]."""
     return np.moveaxis(w, (0, 1), (-1, -2))
-
-
-def transposed_kernel(w: np.ndarray) -> np.ndarray:
-    """[in, out, h, w] -> [h, w, in, out]."""
-    return w.transpose(2, 3, 0, 1)
 
 
 def same(w: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from thjax.blocks.encoders import waveform_layers
 from thjax.core.errors import UserError
 from thjax.pretrained import torch_files
-from thjax.pretrained.rules import Rule, apply, kernel, norm_rules, params, rule, transposed_kernel
+from thjax.pretrained.rules import Rule, apply, kernel, norm_rules, params, rule
 
 SIZES = ("img_size", "audio_rate", "video_rate", "audio_feat_samples", "id_enc_dim", "rnn_gen_dim", "aud_enc_dim",
          "aux_latent", "sequential_noise")
@@ -179,20 +179,20 @@ def _decoder_rules(sizes: Sizes) -> list[Rule]:
     channels = sizes.channels
     latent, deep = sizes.context + sizes.noise + sizes.identity, channels[-1]
     shape = (latent, deep, *_deepest(sizes))
-    found = [rule("generator/dcl.0.0.weight", shape, ("decoder", "expand", "kernel"), transposed_kernel),
+    found = [rule("generator/dcl.0.0.weight", shape, ("decoder", "expand", "kernel"), kernel),
              *norm_rules("generator/dcl.0.1", deep, ("decoder", "expand_norm"))]
     for block, level in enumerate(range(len(channels) - 1, 0, -1), start=1):
         wide, narrow, source = channels[level], channels[level - 1], f"generator/dcl.{block}"
         # One kernel reads the map and, behind it, the skip; ours are two, for the skip is the same for all frames.
-        halves = ((("decoder", f"join_{level}", "kernel"), lambda w, n=wide: transposed_kernel(w[:n])),
-                  (("decoder", f"join_skip_{level}", "kernel"), lambda w, n=wide: transposed_kernel(w[n:])))
+        halves = ((("decoder", f"join_{level}", "kernel"), lambda w, n=wide: kernel(w[:n])),
+                  (("decoder", f"join_skip_{level}", "kernel"), lambda w, n=wide: kernel(w[n:])))
         found.append(Rule(f"{source}.dcl1.weight", (2 * wide, wide, 3, 3), params(halves)))
         found += norm_rules(f"{source}.activation1.0", wide, ("decoder", f"join_norm_{level}"))
         place = ("decoder", f"double_{level}", "kernel")
-        found.append(rule(f"{source}.dcl2.weight", (wide, narrow, 4, 4), place, transposed_kernel))
+        found.append(rule(f"{source}.dcl2.weight", (wide, narrow, 4, 4), place, kernel))
         found += norm_rules(f"{source}.activation2.0", narrow, ("decoder", f"double_norm_{level}"))
     place = ("decoder", "output", "kernel")
-    return [*found, rule(f"generator/dcl.{len(channels)}.weight", (channels[0], 3, 4, 4), place, transposed_kernel)]
+    return [*found, rule(f"generator/dcl.{len(channels)}.weight", (channels[0], 3, 4, 4), place, kernel)]
 
 
 def _deepest(sizes: Sizes) -> tuple[int, int]:
