@@ -18,6 +18,7 @@ from data_pipelines.shards import count_records
 DATASET_FILE = "dataset.json"
 INDEX_FILE = "index.npz"
 LEDGER_FILE = "manifest.jsonl"
+CONTENT = ("shards", "files", "speakers", "fields", "coefficients")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Manifest:
         if version != schema.VERSION:
             raise DataError(f"{path}: schema version {version}, this program reads {schema.VERSION}; write the "
                             "corpus again with this program, or use the program that wrote it")
+        if missing := [name for name in CONTENT if name not in content]:
+            raise DataError(f"{path} lacks {', '.join(missing)}; {_mend(content)}")
         for shard in content["shards"]:
             _check_shard(directory, shard, _mend(content))
         _check_hash(directory / INDEX_FILE, content["files"][INDEX_FILE], _mend(content))

@@ -1,6 +1,7 @@
 """The whole line once, as a user types it: corpus, training, resuming, a video, a table."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -30,8 +31,11 @@ NARROW = (
 
 
 def thjax(*arguments, cwd):
+    # The commands share compiled programs, most of their time otherwise.
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cwd / "compiled")}
     result = subprocess.run(
-        [sys.executable, "-m", "thjax.cli", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=580
+        [sys.executable, "-m", "thjax.cli", *map(str, arguments)], cwd=cwd, env=environment, capture_output=True,
+        text=True, timeout=580,
     )
     assert result.returncode == 0, f"thjax {' '.join(map(str, arguments))}\n{result.stdout}{result.stderr}"
     return result.stdout + result.stderr

@@ -62,6 +62,14 @@ def test_what_is_wrong_is_named_with_the_fix(copy, break_it, message):
         Manifest.load(copy)
 
 
+def test_a_description_without_its_parts_is_named(copy):
+    path = copy / "dataset.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({name: content[name] for name in ("schema", "speakers")}))
+    with pytest.raises(DataError, match="dataset.json lacks shards, files, fields, coefficients"):
+        Manifest.load(copy)
+
+
 def test_a_wrong_count_is_named(copy):
     content = json.loads((copy / "dataset.json").read_text())
     shard = next(shard for shard in content["shards"] if shard["name"] == SHARD)
