@@ -26,6 +26,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 CPU_SIZES = {"demo": (4, 12), "synthetic": (1, 8)}
 """Clips and frames of a batch; `demo` is the real one, `synthetic` what fits two cores' patience."""
 GPU_SIZES = {"demo": (4, 12), "synthetic": (8, 75)}
+WARM, STEPS = 10, {"demo": 100, "synthetic": 20}
+"""Steps before and while the wait for data is measured."""
 PEAK_FLOPS = {"bf16": 989e12, "f32": 67e12}
 """Dense peak of an H100 or H200 SXM, by its data sheet; f32 without TF32."""
 TOLERANCE = {"f32": 2e-4, "bf16": 5e-2}
@@ -205,27 +207,26 @@ def peak_memory(variant: str, precision: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def wait_share(variant: str, data: str, steps: int = 100) -> dict:
-    """Share of the time in which the devices wait for the loader, over `steps` steps of each stage."""
+def wait_share(variant: str, precision: str, data: str) -> dict:
+    """Share of the time in which the devices wait for the loader, after `WARM` steps of each stage."""
     import time
 
     import jax
 
-    from configs.temporal_gan import get_config
     from data_pipelines.loader import Loader
     from thjax import systems
     from thjax.engine import enter_stage
     from thjax.parallel import compile_step
     from thjax.train.feed import Feed
 
-    config = get_config(variant).with_batches_per_epoch(100_000)
+    config = sized(variant, "cpu", precision)
     system, state, shares, previous = systems.build(config), None, {}, None
     for stage in system.stages:
         state = enter_stage(system.networks, stage, state, jax.random.key(0), previous=previous)
         executor = compile_step(stage)
         state, feed = executor.place_state(state), Feed(Loader(data, stage.data, 0), executor, 0)
-        for index in range(steps + 10):
-            if index == 10:
+        for index in range(WARM + STEPS[variant]):
+            if index == WARM:
                 feed.waited, start = 0.0, time.perf_counter()
             state, metrics = executor.step(state, feed.next(), jax.random.key(0))
             jax.block_until_ready(metrics)
@@ -262,8 +263,8 @@ def main() -> None:
             rows[f"{variant}: process"] = {
                 "peak_gib": timing.number(measure_memory(variant, arguments.precision))
             }
-        if arguments.data:
-            rows |= wait_share(variant, arguments.data)
+        if arguments.data and arguments.device == "cpu":
+            rows |= wait_share(variant, arguments.precision, arguments.data)
     import jax
     import torch
 
