@@ -18,11 +18,16 @@ DRAWS = 2_000
 
 
 def interleave(runs: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every run in every round. Each run blocks until its work is done; the first round is thrown away."""
+    """Seconds of every run in every round. Each run blocks until its work is done; the first round is thrown away.
+
+    A run goes twice and is timed the second time: the first finds the caches full of another's arrays and threads
+    asleep, which no training loop does. Torch's need ten milliseconds to wake up, many times what a layer takes.
+    """
     seconds = {name: [] for name in runs}
     for index in range(rounds + 1):
         for name, run in runs.items():
             time.sleep(PAUSE)
+            run()
             start = time.perf_counter()
             run()
             if index:

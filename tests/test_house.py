@@ -64,3 +64,9 @@ def test_commands_name_themselves_without_importing_jax():
     assert result.stdout.strip().endswith("False"), result.stdout + result.stderr
     for command in ("demo", "data", "train", "generate", "evaluate", "weights"):
         assert command in result.stdout
+
+
+def test_no_two_test_files_share_a_name():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    assert not twice, f"pytest takes test files by name and reads one of {twice} only; rename the other"
