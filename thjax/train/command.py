@@ -44,8 +44,10 @@ def _describe(request: config_cli.Request) -> int:
 def _train(request: config_cli.Request) -> int:
     """Trains a run to its end, see `thjax.train.loop.Loop`. A signal counts from here on: putting a run together
     takes seconds."""
+    from thjax.train.memory import keep_freed_memory
     from thjax.train.signals import Interruption
 
+    keep_freed_memory()
     with Interruption() as interruption:
         from thjax.train.loop import Loop
         from thjax.train.run import assemble
