@@ -243,6 +243,11 @@ class _ShardContent:
         self.fields: list[str] | None = None
 
     def add_clip(self, clip: dict) -> list[bytes]:
+        """Encodes a clip into records of at most one segment each and counts it.
+
+        Raises:
+            DataError: its labels are not those of the clips before it.
+        """
         encoded = []
         for record in records.segments(clip):
             data = records.encode(record)

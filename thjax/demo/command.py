@@ -44,7 +44,9 @@ def run(argv: list[str]) -> int:
         shutil.rmtree(training)
 
     from data_pipelines.command import run as data_command
+    from thjax.train.memory import keep_freed_memory
 
+    keep_freed_memory()  # training would, but the corpus comes first and may start jax
     console.rule("1 of 4: corpus")
     if code := data_command(["synth", *CORPUS, "--out", str(corpus)]):
         return code

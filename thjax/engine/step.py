@@ -34,6 +34,7 @@ def make_step(stage: Stage, ctx: Context, guard: GuardConfig = GuardConfig(), ac
     """
 
     def step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        """One step of the stage; see `make_step`."""
         rngs = Rngs(jax.random.fold_in(key, state.step // accumulate), batch["example_id"])
         turn = state.stage_step // accumulate
         nets, scalars, per_example, losses, norms = _run_phases(stage, state.nets, turn, batch, rngs, ctx)
@@ -121,6 +122,7 @@ def _grad_phase(phase: GradPhase, stage: Stage, start, shared, pull, remat, batc
     names = [trained.net for trained in phase.trains]
 
     def run(nets):
+        """Trains the phase's networks, reading those in `nets` or those of the start."""
         seen = nets if phase.reads == "updated" else start
 
         def loss(params, shared):
