@@ -64,3 +64,8 @@ def write_toy_corpus(directory, speakers: int = 4, clips: int = 3, frames: int |
     for shard in shards:
         writer.write_shard(shard, lambda key: toy_clip(key, length_of[key], size, seed))
     return writer.finish(shards)
+
+
+def equal(a, b):
+    """Whether two batches hold the same fields with the same bytes."""
+    return set(a) == set(b) and all(np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)

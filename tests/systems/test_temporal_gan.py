@@ -1,4 +1,4 @@
-"""The temporal GAN against its torch twin, and what its stages, masks and sampler promise."""
+"""The temporal GAN against its torch twin, and what its stages and masks promise."""
 
 import dataclasses
 import functools
@@ -9,108 +9,22 @@ import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
+from temporal_gan_narrow import KEY, SDA, close, compiled, make_batch, narrow, quick_jit, shaped
 from temporal_gan_twin import TWINS, TrainStep, convert, frames_to_torch, randomise
 
 from configs import temporal_gan as variants
 from thjax import systems
 from thjax.core.context import Context
-from thjax.core.data_spec import CropSpec, DataSpec
 from thjax.core.rngs import Rngs
-from thjax.engine import GenerateRequest, NetState, enter_stage, make_step
+from thjax.engine import enter_stage, make_step
 from thjax.metrics.mouth import mouth_mask
-from thjax.optim import OptimizerConfig
 from thjax.systems.temporal_gan import inputs
-from thjax.systems.temporal_gan.config import (
-    Config,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    LossConfig,
-    OptimizersConfig,
-    ScheduleConfig,
-)
+from thjax.systems.temporal_gan.config import ScheduleConfig
 from thjax.systems.temporal_gan.evaluators import mouth_box
 from thjax.systems.temporal_gan.system import reconstruction_weights
 
-KEY = jax.random.key(0)
-
-
-def quick_jit(function):
-    """Compiled in a hurry: these programs are small and run once or twice."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
-def narrow(generator=None, discriminators=None, losses=None, **fields) -> Config:
-    """The real topology, made small: windows of 50 ms need fewer layers."""
-    audio = (2, 3, 2)
-    defaults = dict(
-        data=DataSpec(
-            fields=variants.FIELDS, window=5, batch=3, crop=CropSpec("canonical", height=16, width=12)
-        ),
-        optimizers=OptimizersConfig(
-            *(OptimizerConfig(learning_rate=rate) for rate in (2e-3, 1e-3, 5e-4))
-        ),
-        schedule=ScheduleConfig(reconstruction_steps=3, steps=3, patience=0),
-    )
-    return Config(
-        **(defaults | fields),
-        generator=GeneratorConfig(**(dict(
-            audio_window=800, audio_channels=audio, audio_code=6, context=5, noise=3, identity=4, channels=(4, 6),
-        ) | (generator or {}))),
-        discriminators=DiscriminatorConfig(**(dict(
-            frame_channels=(4, 5), frames_per_clip=2, sequence_channels=(4, 5), audio_channels=audio, code=6,
-            context=5, hidden=4,
-        ) | (discriminators or {}))),
-        losses=LossConfig(**(dict(reconstruction_map="mouth") | (losses or {}))),
-    )
-
-
-def make_batch(config: Config, seed: int = 0, frames: int | None = None) -> dict:
-    rng, b, t = np.random.default_rng(seed), config.data.batch, frames or config.data.window
-    h, w = config.data.crop.height, config.data.crop.width
-    return {
-        "example_id": np.arange(b, dtype=np.uint32),
-        "valid": np.ones((b, t), np.float32),
-        "frames": rng.integers(0, 256, (b, t, h, w, 3), dtype=np.uint8),
-        "still": rng.integers(0, 256, (b, h, w, 3), dtype=np.uint8),
-        "audio": rng.integers(-9000, 9000, (b, t * 640 + 6400), dtype=np.int16),
-        "landmarks": rng.uniform(3, 12, (b, t, 68, 2)).astype(np.float32),
-    }
-
-
-def entered(system, until: str, run=lambda enter, state: quick_jit(enter)(state, KEY)):
-    """The state at the start of a stage, and the stage."""
-    state, previous = None, None
-    for stage in system.stages:
-        state = run(functools.partial(enter_stage, system.networks, stage, previous=previous), state)
-        if stage.name == until:
-            return state, stage
-        previous = stage
-    raise AssertionError(until)
-
-
-def shaped(config, name: str):
-    """Shapes of the metrics that a step of this stage reports; nothing is compiled."""
-    state, stage = entered(systems.build(config), name, lambda enter, state: jax.eval_shape(enter, state, KEY))
-    return jax.eval_shape(make_step(stage, Context()), state, make_batch(config), KEY)[1]
-
-
-@functools.cache
-def compiled(config: Config, name: str):
-    """(system, state at the start of the stage, compiled step)."""
-    system = systems.build(config)
-    state, stage = entered(system, name)
-    return system, state, quick_jit(make_step(stage, Context()))
-
-
-def close(ours, twins, tolerance=1e-4):
-    ours, twins = np.asarray(ours), np.asarray(twins)
-    assert ours.shape == twins.shape
-    assert np.abs(ours - twins).max() <= tolerance * max(np.abs(twins).max(), 1e-6)
-
-
 # ---- networks against torch
 
-SDA = dict(audio_rate=50_000, audio_window=10_000, audio_channels=(2, 3, 4, 4, 3))
 TWINNED = {
     "demo": variants.get_config("demo"),
     "synthetic": dataclasses.replace(variants.get_config("synthetic"), precision="f32"),
@@ -185,77 +99,6 @@ def prepare(config, batch, rngs):
             rngs.stream("judged_frames"), batch["valid"], config.discriminators.frames_per_clip
         ),
     }
-
-
-# ---- variants
-
-
-@pytest.mark.parametrize("variant", variants.VARIANTS)
-def test_every_variant_has_the_sizes_of_the_description(variant):
-    config = variants.get_config(variant)
-    system = systems.build(config)
-    for name, network in system.networks.items():
-        shapes = jax.eval_shape(network.init, KEY)
-        with torch.device("meta"):
-            twin = TWINS[name](config)
-        ours = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
-        assert ours == sum(p.numel() for p in twin.parameters())
-    b, t, (h, w) = 2, 3, (config.data.crop.height, config.data.crop.width)
-    generator = system.networks["generator"]
-    frames = jax.eval_shape(
-        generator.module.apply, jax.eval_shape(generator.init, KEY), jnp.zeros((b, h, w, 3)),
-        jnp.zeros((b, t, config.generator.audio_window)), jnp.zeros((b, t, config.generator.noise)),
-    )
-    assert frames.shape == (b, t, h, w, 3)
-    assert [stage.name for stage in system.stages][-1] == "adversarial"
-    assert config.system == "temporal_gan" and config.variant == variant
-
-
-def test_the_papers_numbers_stand_in_the_config():
-    c = variants.get_config("grid")
-    assert (c.data.crop.height, c.data.crop.width, c.data.crop.recipe, c.data.mirror) == (128, 96, "canonical", True)
-    g = c.generator
-    assert (g.context, g.context_layers, g.identity, g.noise, g.noise_layers) == (256, 2, 50, 10, 1)
-    assert g.audio_window == 0.16 * g.audio_rate
-    assert (c.losses.reconstruction, c.losses.reconstruction_map) == (400, "lower_half")
-    o = c.optimizers
-    rates = (o.generator.learning_rate, o.frame_discriminator.learning_rate, o.sequence_discriminator.learning_rate)
-    assert rates == (2e-4, 1e-3, 5e-5)
-    assert c.schedule.patience == 10 and o.sequence_discriminator.decay == "constant"
-    readings = [variants.get_config(v).optimizers.generator for v in ("synthetic", "decay_to_tenth")]
-    assert [(r.decay, r.decay_factor, r.decay_after_epochs) for r in readings] == [
-        ("exponential", 0.9, 20), ("drop", 0.1, 20)
-    ]
-
-
-def test_unknown_names_list_the_known_ones():
-    with pytest.raises(ValueError, match="demo, synthetic, grid"):
-        variants.get_config("gird")
-    with pytest.raises(ValueError, match="temporal_gan"):
-        systems.build(dataclasses.replace(narrow(), system="temporal_fan"))
-    assert "temporal_gan" in systems.names()
-
-
-@pytest.mark.parametrize("change, message", [
-    (lambda c: dataclasses.replace(c, data=dataclasses.replace(c.data, crop=CropSpec(height=18))), "divide by 4"),
-    (lambda c: dataclasses.replace(c, data=dataclasses.replace(c.data, fields=("frames",))), "still"),
-    (lambda c: dataclasses.replace(c, data=dataclasses.replace(c.data, fields=variants.FIELDS[:3])), "landmarks"),
-    (lambda c: dataclasses.replace(c, generator=dataclasses.replace(c.generator, audio_window=8000)), "audio_window"),
-    (lambda c: dataclasses.replace(c, generator=dataclasses.replace(c.generator, audio_channels=(2,))), "channels"),
-    (lambda c: ScheduleConfig(), "no end"),
-])
-def test_configs_that_cannot_work_are_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        change(narrow())
-
-
-def test_a_decay_by_epochs_needs_the_length_of_an_epoch():
-    config = dataclasses.replace(narrow(), optimizers=OptimizersConfig())
-    with pytest.raises(ValueError, match="batches_per_epoch"):
-        shaped(config, "adversarial")
-    filled = config.with_batches_per_epoch(7)
-    assert filled.schedule.batches_per_epoch == 7 == filled.with_batches_per_epoch(9).schedule.batches_per_epoch
-    shaped(filled, "adversarial")
 
 
 # ---- stages
@@ -410,69 +253,3 @@ def test_frames_are_judged_uniformly_among_the_valid_ones():
     shares = np.bincount(chosen[0], minlength=5) / 3000
     np.testing.assert_allclose(shares, [1 / 3, 1 / 3, 0, 1 / 3, 0], atol=0.04)
     assert (chosen[1] == 4).all()
-
-
-# ---- sampling
-
-
-def run_sampler(config, state, audio, seed=0, still=None):
-    """All frames of a sampler, and the sampler. `audio` [T * 640 + 6400] holds its context."""
-    sampler = systems.build(config).sampler(state.nets, {})
-    still = make_batch(config)["still"][0] if still is None else still
-    carry, pieces = sampler.plan(GenerateRequest(still=still, seed=seed)), []
-    hop = 640 * sampler.chunk_frames
-    for start in range(3200 - sampler.lookbehind, len(audio) - 3200 - 640 + 1 - sampler.lookbehind, hop):
-        carry, frames = sampler.chunk(carry, audio[start : start + sampler.lookbehind + hop + sampler.lookahead])
-        pieces.append(sampler.finish(carry, np.asarray(frames)))
-    return np.concatenate(pieces), sampler
-
-
-@pytest.mark.parametrize("rate, chunks", [(dict(), (1, 3)), (SDA, (2,))])
-def test_chunks_of_any_size_equal_the_whole(rate, chunks):
-    config = narrow(rate, dict(sequence=False), schedule=ScheduleConfig(steps=1))
-    network = systems.build(config).networks["generator"]
-    variables = quick_jit(network.init)(KEY)
-    # Statistics of a fresh network hardly let anything through; these do.
-    stats = jax.tree.map(lambda leaf: 0.03 * leaf, variables["batch_stats"])
-    net = NetState(variables["params"], variables={"batch_stats": stats})
-    state = dataclasses.make_dataclass("State", ["nets"])({"generator": net})
-    batch = make_batch(config, frames=6)
-    audio, still = batch["audio"][0], batch["still"][0]
-
-    def draw(net, still, audio):
-        noise = inputs.clip_noise(config.generator, jax.random.key(5), jnp.arange(6))[None]
-        windows = inputs.batch_windows(config.generator, audio[None])
-        variables = {"params": net.params, **net.variables}
-        return network.module.apply(variables, inputs.to_unit(still[None]), windows, noise)
-
-    expected = (np.asarray(quick_jit(draw)(net, still, audio)[0]) + 1) * 127.5
-    assert np.ptp(expected, axis=0).max() > 5
-    for chunk in chunks:
-        made, sampler = run_sampler(dataclasses.replace(config, chunk_frames=chunk), state, audio, 5, still)
-        assert made.shape == (6, 16, 12, 3) and made.dtype == np.uint8
-        assert np.abs(made - expected).max() < 0.51
-    if not rate:
-        assert (sampler.lookbehind, sampler.lookahead) == (80, 80)
-
-
-def test_the_seed_alone_decides_the_noise_and_clips_can_share_a_program():
-    config = narrow()
-    _, state, _ = compiled(config, "reconstruction")
-    audio = make_batch(config, frames=4)["audio"]
-    one, sampler = run_sampler(config, state, audio[0], seed=1)
-    again, _ = run_sampler(config, state, audio[0], seed=1)
-    other, _ = run_sampler(config, state, audio[0], seed=2)
-    np.testing.assert_array_equal(one, again)
-    assert (one != other).any()
-    carries = [sampler.plan(GenerateRequest(still=make_batch(config)["still"][0], seed=s)) for s in (1, 2)]
-    carry = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *carries)
-    pieces = np.stack([audio[0][3200 - 80 : 3200 + 1280 + 80]] * 2)
-    _, together = jax.jit(jax.vmap(sampler.chunk))(carry, pieces)
-    assert np.abs(np.asarray(together).astype(int) - np.stack([one[:2], other[:2]])).max() <= 1
-
-
-def test_a_still_of_another_size_is_refused():
-    config = narrow()
-    _, state, _ = compiled(config, "reconstruction")
-    with pytest.raises(ValueError, match="\\(16, 12, 3\\)"):
-        run_sampler(config, state, make_batch(config)["audio"][0], still=np.zeros((8, 8, 3), np.uint8))
