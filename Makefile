@@ -7,7 +7,7 @@ THJAX := $(VENV)/bin/thjax
 TORCH := torch==2.13.0
 JUDGED := thjax configs data_pipelines tests benchmarks
 
-.PHONY: env torch demo picture test lint learn bench clean
+.PHONY: env torch demo picture test lint learn judges bench clean
 
 env: $(VENV)/.installed
 
@@ -42,6 +42,10 @@ lint: env
 learn: env
 	@test -n "$(SYSTEM)" || { echo "say which: make learn SYSTEM=temporal_gan"; exit 2; }
 	$(RUN) -m benchmarks.learn $(SYSTEM)
+
+# The judges that measure, trained, examined on the test split, and put into the package.
+judges: env
+	$(RUN) -m benchmarks.judges
 
 bench: torch
 	$(RUN) -m benchmarks.run

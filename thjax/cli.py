@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("thjax.train.command", "train a system, or resume its run"),
     "generate": ("thjax.generate.command", "animate a face from speech"),
     "evaluate": ("thjax.evaluate.command", "measure a trained model beside its controls"),
+    "judges": ("thjax.judge_training.command", "train the networks that measure lips, words and faces"),
     "weights": ("thjax.pretrained.command", "convert public weight files"),
 }
 OURS = ("thjax", "data_pipelines", "configs")

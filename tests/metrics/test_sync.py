@@ -40,6 +40,27 @@ def test_audio_beyond_the_clip_is_zero_not_repeated():
     np.testing.assert_allclose(distance_curve(ones, ones, vshift=2), [2, 1, 0, 1, 2], atol=1e-5)
 
 
+@pytest.mark.parametrize("offset", [-10, 0, 7])
+def test_an_overlap_knows_nothing_beyond_the_clip(track, offset):
+    """So a shift inside the search changes neither distance nor, to speak of, confidence."""
+    unit = track / np.linalg.norm(track, axis=1, keepdims=True)
+    video, audio = (unit[15:60], unit[15 + offset : 60 + offset])
+    found = sync(distance_curve(video, audio, edges="overlap"))
+    assert found.offset == offset
+    assert found.distance < 1e-4
+    assert found.confidence == pytest.approx(np.sqrt(2), abs=0.1)
+    ones = np.ones((4, 4))
+    np.testing.assert_allclose(distance_curve(ones, ones, vshift=3, edges="overlap"), 0, atol=1e-5)
+
+
+def test_still_unit_vectors_have_no_favourite_shift_in_an_overlap(track):
+    unit = track / np.linalg.norm(track, axis=1, keepdims=True)
+    still = np.repeat(unit[:1], len(unit), axis=0)
+    zeros, overlap = (distance_curve(still, unit[::-1], edges=edges) for edges in ("zeros", "overlap"))
+    assert abs(sync(zeros).offset) == VSHIFT  # zero is nearer than a strange unit vector
+    assert np.ptp(overlap) < 0.5 * np.ptp(zeros)
+
+
 def test_wrong_audio_has_little_confidence(track):
     other = np.random.default_rng(2).normal(size=track.shape)
     assert sync(distance_curve(track, other)).confidence < 0.5 < sync(distance_curve(track, track)).confidence
@@ -63,3 +84,5 @@ def test_what_cannot_be_compared_is_named(track):
         distance_curve(track, track[:, :16])
     with pytest.raises(ValueError, match="odd"):
         sync(np.zeros(30))
+    with pytest.raises(ValueError, match="15 windows leave no overlap"):
+        distance_curve(track[:15], track[:15], edges="overlap")

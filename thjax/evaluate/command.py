@@ -1,17 +1,24 @@
-"""`thjax evaluate`: a table with controls and intervals for a trained run."""
+"""`thjax evaluate`: tables with controls and intervals, for a trained run or for any folder of videos."""
 
 import argparse
 import pathlib
 import shlex
 import sys
 
+from rich import progress
 from rich.console import Console
 
 from thjax.checkpoint import load_run
 from thjax.checkpoint.names import checkpoint_name
-from thjax.evaluate import pictures
-from thjax.evaluate.run import evaluate_run
-from thjax.evaluate.scores import METRICS
+from thjax.core.errors import UserError
+from thjax.evaluate import report
+from thjax.evaluate.collected import Collected, check_complete
+from thjax.evaluate.judges import Judges
+from thjax.evaluate.passes import Shard, cores
+from thjax.evaluate.result import result_of
+from thjax.evaluate.run import collect_run
+from thjax.evaluate.videos import collect_videos
+from thjax.metrics.merging import merge
 
 PIPE_COLUMNS = 160
 
@@ -20,45 +27,129 @@ def parser() -> argparse.ArgumentParser:
     """The command line of `thjax evaluate`."""
     parser = argparse.ArgumentParser(
         prog="thjax evaluate",
-        description="Scores a trained run on held-out clips, beside controls: the first frame copied, another "
-        "speaker's audio, silence, and the truth re-encoded.",
+        description="Scores a trained run on held-out clips, or any folder of videos against their references, beside "
+        "controls that show what a figure is worth. Writes table.json, clips.csv and report.html.",
     )
-    parser.add_argument("--checkpoint", required=True, type=pathlib.Path, metavar="DIR", help="folder of the run")
-    parser.add_argument("--data", required=True, type=pathlib.Path, metavar="DIR", help="prepared corpus")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--checkpoint", type=pathlib.Path, metavar="DIR", help="folder of a run; needs --data")
+    what.add_argument("--videos", type=pathlib.Path, metavar="DIR", help="folder of mp4; needs --reference and --out")
+    what.add_argument("--merge", type=pathlib.Path, nargs="+", metavar="DIR",
+                      help="folders of all shards, made one table; needs --out")
+    what.add_argument("--calibrate", action="store_true", help="plant faults of known size in the embedded corpus and "
+                      "hold every metric against what it must make of them; exit 1 where one does not; needs --out")
+    parser.add_argument("--data", type=pathlib.Path, metavar="DIR", help="prepared corpus")
+    parser.add_argument("--reference", type=pathlib.Path, metavar="DIR",
+                        help="true mp4 of the same names as in --videos, with sound, 25 frames a second; NAME"
+                        ".landmarks.npy [T, 68, 2] may lie beside NAME.mp4")
     parser.add_argument("--split", default="test", help="split of the corpus (default: %(default)s)")
-    parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="where table.json, clips.csv, "
-                        "contact_sheet.png and report.html go (default: DIR of the run/evaluate-SPLIT)")
+    parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="where table.json, clips.csv, report.html and "
+                        "its pictures go (default with --checkpoint: its folder/evaluate-SPLIT)")
+    parser.add_argument("--metrics", default="all", choices=("basic", "all"), help="basic: the five that need no "
+                        "judge; all: every one that clips and judges allow (default: %(default)s)")
     parser.add_argument("--which", default="best", type=checkpoint_name, metavar="best|latest|STEP",
                         help="checkpoint of the run (default: %(default)s on validation)")
     parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
     parser.add_argument("--clips", type=int, default=0, help="clips to use, spread over the split (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler's noise (default: %(default)s)")
+    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="I/N",
+                        help="measure a part of the clips, on one of N processes or hosts; then --merge")
+    parser.add_argument("--workers", type=int, default=cores(), metavar="N",
+                        help="processes of --calibrate (default: the usable cores, here %(default)s)")
     return parser
 
 
 def run(argv: list[str]) -> int:
     """Runs the command; returns its exit code."""
     arguments = parser().parse_args(argv)
-    console = Console(stderr=True)
-    loaded = load_run(arguments.checkpoint, which=arguments.which, ema=not arguments.no_ema)
-    out = arguments.out or arguments.checkpoint / f"evaluate-{arguments.split}"
+    out = _out(arguments)
+    if arguments.calibrate:
+        return _calibrate(out, arguments.workers)
     command = shlex.join(["thjax", "evaluate", *argv])
+    console = Console(stderr=True)
+    if arguments.merge:
+        collected = merge(Collected.read(folder) for folder in arguments.merge)
+        check_complete(collected)
+        return _finish(collected, report.found_in(arguments.merge), command, out)
+    judges = Judges() if arguments.metrics == "basic" else Judges.load()
     with console.status("reading clips") as status:
-        result, clips, videos = evaluate_run(
-            loaded, arguments.data, arguments.split, arguments.seed, command, arguments.clips,
-            report=lambda row: status.update(f"making row {row}"),
-        )
-    result.write(out)
-    sheet = out / "contact_sheet.png"
-    pictures.contact_sheet(clips, {"generated": videos["ours"], "copy": videos["copy_first_frame"]}, sheet)
-    pictures.report(
-        out / "report.html", f"{loaded.config.system}:{loaded.config.variant} on {arguments.split}",
-        [command, *(f"{name}: {meaning}" for name, meaning in METRICS.items())],
-        {"Scores": result.lines(), "Differences": result.paired_lines()}, {"Truth, generated, copy": sheet},
-    )
-    # A pipe has no width of its own, and a table squeezed into 80 columns loses its names.
-    printed = Console() if sys.stdout.isatty() else Console(width=PIPE_COLUMNS)
+        collected, shown = _collect(arguments, judges, status.update)
+        drawn = report.draw(shown, judges, out)
+    if arguments.shard.count > 1:
+        path = collected.write(out)
+        _printed().print(f"{len(collected.clips)} of {collected.total} clips measured, written to {path}; "
+                         "merge all shards with `thjax evaluate --merge DIR ... --out DIR`")
+        return 0
+    return _finish(collected, drawn, command, out)
+
+
+def _collect(arguments, judges: Judges, update):
+    if arguments.videos:
+        return collect_videos(arguments.videos, arguments.reference, arguments.metrics, judges, arguments.shard, update)
+    loaded = load_run(arguments.checkpoint, which=arguments.which, ema=not arguments.no_ema)
+    return collect_run(loaded, arguments.data, arguments.split, arguments.seed, arguments.clips, arguments.metrics,
+                       judges, arguments.shard, update)
+
+
+def _out(arguments) -> pathlib.Path:
+    """Where results go.
+
+    Raises:
+        UserError: an argument is missing that the others need.
+    """
+    needed = {"--checkpoint": ("data",), "--videos": ("reference", "out"), "--merge": ("out",), "--calibrate": ("out",)}
+    for option, names in needed.items():
+        for name in names:
+            if getattr(arguments, option[2:]) and getattr(arguments, name) is None:
+                raise UserError(f"{option} needs --{name} DIR beside it; see thjax evaluate --help")
+    if arguments.out:
+        return arguments.out
+    part = f"-{arguments.shard.index}-of-{arguments.shard.count}" if arguments.shard.count > 1 else ""
+    return arguments.checkpoint / f"evaluate-{arguments.split}{part}"
+
+
+def _calibrate(out: pathlib.Path, workers: int) -> int:
+    from thjax.evaluate.calibration.run import broken, calibrate, terminal_table  # the renderer, only where it is used
+
+    if workers < 1:
+        raise UserError(f"--workers {workers} must be at least 1")
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
+               progress.TextColumn("clips"), progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
+    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("planting faults", total=None)
+        result, checks, holds = calibrate(out, workers,
+                                          lambda done, clips: bar.update(task, completed=done, total=clips))
+    printed = _printed()
+    printed.print(terminal_table(result))
+    for name, check in checks.items():
+        printed.print(f"{name}: {check['value']:.3f}, bar {check['bar']:.3f}: {'holds' if check['holds'] else 'FAILS'}")
+    for line in broken(result):
+        printed.print(line)
+    printed.print(f"written to {out}")
+    return 0 if holds else 1
+
+
+def _finish(collected: Collected, drawn: list[pathlib.Path], command: str, out: pathlib.Path) -> int:
+    """Makes the table and writes and prints it.
+
+    Raises:
+        UserError: no clip could be judged.
+    """
+    if not collected.clips:
+        reasons = "; ".join(f"{why}: {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+                            for why, names in collected.not_judged.items())
+        raise UserError(f"none of the {collected.total} clips could be judged. {reasons}")
+    result = result_of(collected, command)
+    about = result.about
+    title = f"{about.get('system', about.get('videos', ''))} on {about.get('split', about.get('reference', ''))}"
+    report.write(result, out, title, drawn)
+    printed = _printed()
     for table in result.terminal_tables():
         printed.print(table)
-    printed.print(f"written to {out}")
+    printed.print(f"{len(collected.clips)} clips judged, "
+                  f"{sum(map(len, collected.not_judged.values()))} not; written to {out}")
     return 0
+
+
+def _printed() -> Console:
+    # A pipe has no width of its own, and a table squeezed into 80 columns loses its names.
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_COLUMNS)

@@ -1,18 +1,16 @@
 """Rows of a table: the system, and controls that show what a figure is worth without it."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 import simplejpeg
-
-from thjax.engine import Sampler
-from thjax.evaluate.synthesis import synthesise
 
 JPEG_QUALITY = 90
 WRONG_AUDIO_ROLLS = 3
 """`wrong_audio` is the mean over this many derangements, each clip speaking another speaker's audio. Where one speaker
 has more than half of the clips, it is another clip's."""
+CEILING = "re_encoded_truth"
+"""The row that no system should be expected to beat: the truth itself behind a codec."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +62,19 @@ def derangement(speakers: list[str], shift: int) -> np.ndarray:
     return target
 
 
+def other_of_the_same(speakers: list[str]) -> dict[int, int]:
+    """{index: the next clip of the same speaker}, round in a ring; speakers of one clip are left out."""
+    rings: dict[str, list[int]] = {}
+    for index, speaker in enumerate(speakers):
+        rings.setdefault(speaker, []).append(index)
+    return {ring[i]: ring[(i + 1) % len(ring)] for ring in rings.values() if len(ring) > 1 for i in range(len(ring))}
+
+
+def copied(still: np.ndarray, frames: int) -> np.ndarray:
+    """The still [H, W, 3], `frames` times."""
+    return np.repeat(still[None], frames, axis=0)
+
+
 def reencode(frames: np.ndarray) -> np.ndarray:
     """Every frame [T, H, W, 3] uint8 through JPEG at `JPEG_QUALITY`, 4:2:0: what a codec alone costs."""
     def through_jpeg(frame):
@@ -71,22 +82,3 @@ def reencode(frames: np.ndarray) -> np.ndarray:
         return simplejpeg.decode_jpeg(data)
 
     return np.stack([through_jpeg(frame) for frame in frames])
-
-
-def rows(sampler: Sampler, clips: ClipSet, seed: int) -> dict[str, Callable[[], list[np.ndarray]]]:
-    """{row: function that makes it}. A row is a list of takes [N, T, H, W, 3], over which metrics are averaged."""
-    length = clips.frames.shape[1]
-
-    def spoken(audio):
-        return synthesise(sampler, clips.stills, audio, length, seed)
-
-    def wrong_audio():
-        return [spoken(clips.audio[derangement(clips.speakers, shift)]) for shift in range(WRONG_AUDIO_ROLLS)]
-
-    return {
-        "ours": lambda: [spoken(clips.audio)],
-        "copy_first_frame": lambda: [np.repeat(clips.stills[:, None], length, axis=1)],
-        "wrong_audio": wrong_audio,
-        "silent_audio": lambda: [spoken(np.zeros_like(clips.audio))],
-        "re_encoded_truth": lambda: [np.stack([reencode(clip) for clip in clips.frames])],
-    }

@@ -31,7 +31,7 @@ def contact_sheet(clips: ClipSet, rows: dict[str, np.ndarray], path: pathlib.Pat
         how_many: clips shown.
     """
     shown = np.unique(np.linspace(0, len(clips) - 1, how_many).astype(int))
-    height, width = clips.frames.shape[2:4]
+    height, width = clips.frames[0].shape[1:3]
     strips, labels = [], []
     for index in shown:
         last = int(clips.valid[index].sum()) - 1
@@ -49,7 +49,46 @@ def contact_sheet(clips: ClipSet, rows: dict[str, np.ndarray], path: pathlib.Pat
         for spine in axis.spines.values():
             spine.set_visible(False)
     figure.subplots_adjust(left=0.12, right=0.995, top=0.995, bottom=0.005, hspace=0.02)
-    _save(figure, path)
+    save_figure(figure, path)
+
+
+def landmark_sheet(clips: list[tuple[str, np.ndarray, np.ndarray]], path: pathlib.Path, columns: int = 6) -> None:
+    """Writes a PNG of frames with the landmarks that were found on them, a row of `columns` frames for each clip.
+
+    Args:
+        clips: (label, frames [T, H, W, 3] uint8, landmarks [T, 68, 2] pixels, NaN where there is no face).
+        path: of the PNG.
+        columns: frames of a clip.
+    """
+    figure, axes = plt.subplots(len(clips), columns, figsize=(1.8 * columns, 1.8 * len(clips)), squeeze=False)
+    for line, (label, frames, points) in zip(axes, clips, strict=True):
+        for axis, index in zip(line, np.linspace(0, len(points) - 1, columns).astype(int), strict=True):
+            axis.imshow(frames[index])
+            # Pixel centres lie at +0.5 in landmarks and at whole numbers in `imshow`.
+            axis.scatter(*(points[index].T - 0.5), s=1.2, c="lime", linewidths=0)
+            axis.set_xticks([])
+            axis.set_yticks([])
+        line[0].set_ylabel(label.split("/")[-1], fontsize=7)
+    figure.subplots_adjust(left=0.05, right=0.995, top=0.995, bottom=0.005, wspace=0.02, hspace=0.02)
+    save_figure(figure, path)
+
+
+def sync_curves(shifts: np.ndarray, rows: dict[str, np.ndarray], path: pathlib.Path) -> None:
+    """Writes a PNG of the distance of lips and sound over shifts: a dip at 0 is sync, a flat line is none.
+
+    Args:
+        shifts: [S] frames.
+        rows: {row: [S] mean distances}.
+        path: of the PNG.
+    """
+    figure, axis = plt.subplots(figsize=(7, 3.5))
+    for row, curve in rows.items():
+        axis.plot(shifts, curve, linewidth=1.2, label=row)
+    axis.set_xlabel("shift of the sound in frames")
+    axis.set_ylabel("distance")
+    axis.legend(fontsize=8)
+    figure.tight_layout()
+    save_figure(figure, path)
 
 
 def curves(history: list[dict], path: pathlib.Path) -> None:
@@ -71,7 +110,7 @@ def curves(history: list[dict], path: pathlib.Path) -> None:
     for axis in list(axes.flat)[len(names):]:
         axis.axis("off")
     figure.tight_layout()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def report(path: pathlib.Path, title: str, notes: list[str], tables: dict[str, list[list[str]]],
@@ -109,7 +148,8 @@ def shrink(source: pathlib.Path, target: pathlib.Path) -> None:
     write_bytes(target, buffer.getvalue())
 
 
-def _save(figure, path: pathlib.Path) -> None:
+def save_figure(figure, path: pathlib.Path) -> None:
+    """Writes a matplotlib figure as PNG, whole or not at all, and closes it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     plt.close(figure)

@@ -1,12 +1,16 @@
-"""Per-clip values of every metric for every row, and the table they make."""
+"""Measurements become a table: intervals of every row, and what a system gains over its controls."""
+
+import dataclasses
+import warnings
 
 import numpy as np
 
-from thjax.evaluate.controls import ClipSet
-from thjax.metrics.bootstrap import Interval, bootstrap
-from thjax.metrics.image import psnr, ssim
-from thjax.metrics.motion import jitter
-from thjax.metrics.mouth import LipGapProbe, correlation, lip_gap, mouth_psnr
+from thjax.evaluate.collected import TRUTH, Collected
+from thjax.evaluate.groups import UNITS, base_of, in_order, is_unit
+from thjax.evaluate.judges import IDENTITY_CROP, IDENTITY_SIDE
+from thjax.metrics.bootstrap import Draws, Interval, bootstrap, draw
+from thjax.metrics.compare import Comparison, compare, holm
+from thjax.metrics.distribution import distribution_distances
 
 METRICS = {
     "psnr": "dB over the whole frame, error pooled over the clip; higher is better",
@@ -15,36 +19,103 @@ METRICS = {
     "lip_gap_r": "r of the true lip gap with the one a ridge probe reads from pixels; -1 to 1, higher is better",
     "jitter": "grey levels, mean absolute second difference over time; best near that of re_encoded_truth",
 }
+"""The basic metrics: what every run prints."""
 PAIRED = {"mouth_psnr_vs_copy_first_frame": ("mouth_psnr", "copy_first_frame"),
           "mouth_psnr_vs_shuffled_audio": ("mouth_psnr", "wrong_audio"),
           "psnr_vs_copy_first_frame": ("psnr", "copy_first_frame"),
           "psnr_vs_shuffled_audio": ("psnr", "wrong_audio")}
 """{name: (metric, control)}: differences ours - control on the same clips."""
+COMPARED = ("psnr", "mouth_psnr", "lmd", "lip_gap_r_speech", "acd", "wer", "sync_confidence")
+"""Bases of the metrics on which the system is compared with every control, as one family for Holm's correction."""
 
 PerClip = dict[str, np.ndarray]
 
 
-def score_row(takes: list[np.ndarray], clips: ClipSet, probe: LipGapProbe | None) -> PerClip:
-    """{metric: [N]} of one row, averaged over its takes."""
-    per_take = [[_score_clip(take[i], clips, i, probe) for i in range(len(clips))] for take in takes]
-    names = per_take[0][0]
-    return {name: np.array([[clip[name] for clip in take] for take in per_take]).mean(axis=0) for name in names}
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A figure of all clips together, which no resampling of clips was made for.
+
+    Attributes:
+        mean: the figure; called so as in every table.
+        n: clips.
+    """
+
+    mean: float
+    n: int
+    ci95 = None
+
+    def as_json(self) -> dict:
+        """The form of every table."""
+        return {"mean": self.mean, "ci95": None, "n": self.n}
 
 
-def _score_clip(made: np.ndarray, clips: ClipSet, index: int, probe: LipGapProbe | None) -> dict[str, float]:
-    counts = clips.valid[index] > 0
-    truth, made = clips.frames[index][counts], made[counts]
-    scores = {"psnr": psnr(truth, made), "ssim": ssim(truth, made), "jitter": jitter(made)}
-    if clips.landmarks is not None:
-        landmarks = clips.landmarks[index][counts]
-        scores["mouth_psnr"] = mouth_psnr(truth, made, landmarks)
-        if probe is not None:
-            scores["lip_gap_r"] = correlation(probe.read(made, clips.stills[index]), lip_gap(landmarks))
-    return scores
+def per_clip(collected: Collected) -> dict[str, PerClip]:
+    """{row: {metric: [N]}} in the order of the clips' numbers; NaN where a clip has no value."""
+    numbers = sorted(collected.clips)
+    return {
+        row: {name: np.array([values[n].value if n in values else np.nan for n in numbers])
+              for name, values in ((name, metrics[name]) for name in in_order(metrics))}
+        for row, metrics in collected.rows.items()
+    }
+
+
+def intervals(collected: Collected) -> dict[str, dict[str, Interval | Figure]]:
+    """{row: {metric: Interval}}: pooled ratios and means over the clips that have a value."""
+    result = {}
+    for row, metrics in collected.rows.items():
+        found = {name: _draws(collected, values).interval for name, values in metrics.items() if not is_unit(name)}
+        found |= _units(collected, metrics)
+        found |= _distances(collected, row)
+        result[row] = {name: found[name] for name in in_order(found)}
+    return result
+
+
+def _draws(collected: Collected, values: dict, everyone: bool = False) -> Draws:
+    """Resampled ratios over the clips that have one, or over every clip, so that several metrics share their draws."""
+    numbers = sorted(collected.clips if everyone else values)
+    parts = [(values[n].above, values[n].below) if n in values else (0.0, 0.0) for n in numbers]
+    speakers = [collected.clips[n].speaker for n in numbers]
+    known = None if None in speakers else np.array(speakers)
+    return draw(*np.array(parts, np.float64).T, known, seed=0)
+
+
+def _units(collected: Collected, metrics: dict) -> dict[str, Interval]:
+    """Single action units, and the mean over those that show up."""
+    found = {}
+    for base in UNITS:
+        drawn = {name: _draws(collected, values, everyone=True) for name, values in metrics.items()
+                 if is_unit(name) and base_of(name) == base}
+        found |= {name: each.interval for name, each in drawn.items()}
+        if drawn:
+            name = next(iter(drawn)).split(",")[0] + "]"
+            found[name] = _mean(list(drawn.values())).interval
+    return found
+
+
+def _mean(drawn: list[Draws]) -> Draws:
+    """The mean of metrics that were resampled alike."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a draw in which no unit shows up stays NaN
+        clips = np.nanmean([each.clips for each in drawn], axis=0)
+        one = drawn[0]
+        speakers = None if one.by_speaker is None else np.nanmean([each.by_speaker for each in drawn], axis=0)
+    return Draws(float(np.mean([each.mean for each in drawn])), clips, speakers, one.n, one.speakers)
+
+
+def _distances(collected: Collected, row: str) -> dict[str, Figure]:
+    """Frechet and kernel distance of the row's faces to the true ones: one figure each, without an interval."""
+    real, made = collected.features.get(TRUTH), collected.features.get(row)
+    label = collected.about["about"].get("judges", {}).get("identity")
+    if real is None or made is None or min(real.moments.count, made.moments.count) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # few samples stand in the name, and kid beside them
+        values = distribution_distances(real, made, label, IDENTITY_CROP, IDENTITY_SIDE)
+    return {name: Figure(value, len(collected.clips)) for name, value in values.items()}
 
 
 def table(scores: dict[str, PerClip], speakers: list[str]) -> dict[str, dict[str, Interval]]:
-    """{row: {metric: Interval}}, metrics in the order of `METRICS`."""
+    """{row: {metric: Interval}} of the basic metrics, in the order of `METRICS`."""
     labels = np.array(speakers)
     return {
         row: {name: bootstrap(values[name], labels) for name in METRICS if name in values}
@@ -54,9 +125,32 @@ def table(scores: dict[str, PerClip], speakers: list[str]) -> dict[str, dict[str
 
 def paired(scores: dict[str, PerClip], speakers: list[str]) -> dict[str, Interval]:
     """Differences between the system and its controls on the same clips; an interval above zero is a win."""
-    labels = np.array(speakers)
-    return {
-        name: bootstrap(scores["ours"][metric] - scores[control][metric], labels)
-        for name, (metric, control) in PAIRED.items()
-        if metric in scores["ours"] and control in scores
-    }
+    labels = None if None in speakers else np.array(speakers)
+    found = {}
+    for name, (metric, control) in PAIRED.items():
+        if metric in scores["ours"] and metric in scores.get(control, {}):
+            difference = scores["ours"][metric] - scores[control][metric]
+            there = np.isfinite(difference)
+            if there.any():
+                found[name] = bootstrap(difference[there], labels if labels is None else labels[there])
+    return found
+
+
+def comparisons(scores: dict[str, PerClip], speakers: list[str]) -> dict[str, list[Comparison]]:
+    """{metric: the system against every control}, p corrected by Holm over all of them."""
+    labels = None if None in speakers else np.array(speakers)
+    raw: list[tuple[str, Comparison]] = []
+    for metric in (name for name in scores["ours"] if base_of(name) in COMPARED):
+        for control, values in scores.items():
+            if control == "ours" or metric not in values:
+                continue
+            there = np.isfinite(scores["ours"][metric]) & np.isfinite(values[metric])
+            if there.any():
+                pair = {"ours": scores["ours"][metric][there], control: values[metric][there]}
+                raw.append((metric, compare(pair, labels if labels is None else labels[there])[0]))
+    corrected = holm(np.array([each.p for _, each in raw]))
+    found: dict[str, list[Comparison]] = {}
+    for (metric, each), p in zip(raw, corrected, strict=True):
+        found.setdefault(metric, []).append(
+            Comparison(each.first, each.second, each.difference, each.p, float(p)))
+    return found

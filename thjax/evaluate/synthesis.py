@@ -1,5 +1,7 @@
 """Many clips at once through a sampler: the same `chunk` that generates one video, over a batch of carries."""
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 
@@ -9,34 +11,43 @@ from thjax.engine import GenerateRequest, Sampler
 CLIPS_AT_ONCE = 12
 
 
-def synthesise(sampler: Sampler, stills: np.ndarray, audio: np.ndarray, frames: int, seed: int) -> np.ndarray:
-    """Generates N clips of the same length.
+class Synthesiser:
+    """Generates clips of one length; its program is compiled once.
 
     Args:
         sampler: of a trained system.
-        stills: [N, H, W, 3] uint8.
-        audio: [N, frames * 640 + 6400] int16, 3,200 samples of context on each side.
         frames: T, frames of a clip.
-        seed: clip i draws its noise from `seed + i`.
-
-    Returns:
-        [N, T, H, W, 3] uint8, before `finish`.
     """
-    chunk = jax.jit(jax.vmap(sampler.chunk))
-    results = []
-    for start in range(0, len(stills), CLIPS_AT_ONCE):
-        part = slice(start, start + CLIPS_AT_ONCE)
-        # The last part is filled up, so that one compiled program serves all of them.
-        count = len(stills[part])
-        rows = np.minimum(np.arange(start, start + CLIPS_AT_ONCE), len(stills) - 1)
-        carries = [sampler.plan(GenerateRequest(still=stills[i], seed=seed + int(i))) for i in rows]
-        carry = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *carries)
-        pieces = []
-        for piece in chunks_of(sampler, audio[rows], frames):
-            carry, made = chunk(carry, piece)
-            pieces.append(made)
-        results.append(np.concatenate([np.asarray(piece) for piece in pieces], axis=1)[:count, :frames])
-    return np.concatenate(results)
+
+    def __init__(self, sampler: Sampler, frames: int):
+        self._sampler, self._frames = sampler, frames
+        self._chunk = jax.jit(jax.vmap(sampler.chunk))
+
+    def __call__(self, stills: np.ndarray, audio: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        """Generates N clips.
+
+        Args:
+            stills: [N, H, W, 3] uint8.
+            audio: [N, T * 640 + 6400] int16, 3,200 samples of context on each side.
+            seeds: N, of each clip's noise.
+
+        Returns:
+            [N, T, H, W, 3] uint8, before `finish`.
+        """
+        results = []
+        for start in range(0, len(stills), CLIPS_AT_ONCE):
+            # The last part is filled up, so that one compiled program serves all of them.
+            count = min(CLIPS_AT_ONCE, len(stills) - start)
+            rows = np.minimum(np.arange(start, start + CLIPS_AT_ONCE), len(stills) - 1)
+            carries = [self._sampler.plan(GenerateRequest(still=stills[i], seed=int(seeds[i]))) for i in rows]
+            carry = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *carries)
+            pieces = []
+            for piece in chunks_of(self._sampler, audio[rows], self._frames):
+                carry, made = self._chunk(carry, piece)
+                pieces.append(made)
+            joined = np.concatenate([np.asarray(piece) for piece in pieces], axis=1)
+            results.append(joined[:count, : self._frames])
+        return np.concatenate(results)
 
 
 def chunks_of(sampler: Sampler, audio: np.ndarray, frames: int):

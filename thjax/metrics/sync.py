@@ -1,6 +1,7 @@
 """Audio-visual sync from embeddings: offset, confidence, LSE-D and LSE-C."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from thjax.metrics.shapes import expect_shape, finite, same_length
 
 VSHIFT = 15
 """Shifts of -15 to 15 frames are searched, as the public scripts do."""
+Edges = Literal["zeros", "overlap"]
 PAIRWISE_EPS = 1e-6
 """Added to every difference by torch's pairwise distance, which the published values went through."""
 
@@ -51,22 +53,25 @@ class Sync:
     distance: float
 
 
-def distance_curve(video: np.ndarray, audio: np.ndarray, vshift: int = VSHIFT) -> np.ndarray:
+def distance_curve(video: np.ndarray, audio: np.ndarray, vshift: int = VSHIFT, edges: Edges = "zeros") -> np.ndarray:
     """Distances between video and shifted audio, averaged over the clip's windows.
 
-    d(s) = mean over i of |v_i - a_(i+s)|, s = -vshift .. vshift; audio beyond the clip is zero, in feature space.
-    Source: Chung and Zisserman 2016, as the public script computes it.
+    d(s) = mean over i of |v_i - a_(i+s)|, s = -vshift .. vshift. Source: Chung and Zisserman 2016; `zeros` as the
+    public script computes it.
 
     Args:
         video: [N, D] embeddings of the windows that start at frames 0 .. N - 1 (five frames each, N = T - 5).
         audio: [N, D] embeddings of the sound of the same windows.
         vshift: largest shift in frames.
+        edges: where the shift leads out of the clip. `zeros`: the audio's embedding is zero there, as published values
+            were made. `overlap`: only pairs inside the clip count. Zero is nearer to a unit vector than a strange one
+            is, so with unit embeddings `zeros` draws the minimum to the ends of the search.
 
     Returns:
         [2 vshift + 1], entry vshift + s for the shift s.
 
     Raises:
-        ValueError: shapes differ, or values are not finite.
+        ValueError: shapes differ, values are not finite, or `overlap` of a clip no longer than `vshift`.
     """
     expect_shape("video embeddings", video, ("N", "D"))
     expect_shape("audio embeddings", audio, ("N", video.shape[1]))
@@ -74,9 +79,20 @@ def distance_curve(video: np.ndarray, audio: np.ndarray, vshift: int = VSHIFT) -
     finite("video embeddings", video)
     finite("audio embeddings", audio)
     v = video.astype(np.float64)
+    if edges == "overlap":
+        return _overlapping(v, audio.astype(np.float64), vshift)
     padded = np.pad(audio.astype(np.float64), ((vshift, vshift), (0, 0)))
     shifted = (padded[start : start + len(v)] for start in range(2 * vshift + 1))
     return np.array([np.linalg.norm(v - a + PAIRWISE_EPS, axis=1).mean() for a in shifted])
+
+
+def _overlapping(v: np.ndarray, a: np.ndarray, vshift: int) -> np.ndarray:
+    n = len(v)
+    if n <= vshift:
+        raise ValueError(f"{n} windows leave no overlap at a shift of {vshift} frames; leave clips of fewer than "
+                         f"{vshift + 1} windows out")
+    pairs = ((v[max(0, -s) : n - max(0, s)], a[max(0, s) : n - max(0, -s)]) for s in range(-vshift, vshift + 1))
+    return np.array([np.linalg.norm(x - y + PAIRWISE_EPS, axis=1).mean() for x, y in pairs])
 
 
 def sync(curve: np.ndarray) -> Sync:

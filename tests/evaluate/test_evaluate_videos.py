@@ -1,0 +1,126 @@
+"""Folders of mp4 judged beside references: what fits is judged, the rest is counted and named."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from data_pipelines.mp4 import write_mp4
+from tests.evaluate import planted
+from thjax.core.errors import UserError
+from thjax.evaluate import command
+from thjax.evaluate.judges import Judges
+from thjax.evaluate.result import result_of
+from thjax.evaluate.videos import collect_videos, speaker_of
+
+pytest.importorskip("av")
+FRAMES = 24
+
+
+def picture(seed, count=FRAMES, size=64, blind=False):
+    """Large flat patches, which a codec keeps: green where the judges of `planted` look for a face."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(40, 200, (count, size // 16, size // 16, 3)).repeat(16, 1).repeat(16, 2).astype(np.uint8)
+    frames[:, :16, :16] = 0 if blind else 200
+    return frames
+
+
+def sound(count=FRAMES):
+    return (8000 * np.sin(np.arange(count * 640) / 7)).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Three clips that fit and one of each kind that does not."""
+    place = tmp_path_factory.mktemp("videos")
+    videos, reference = place / "made", place / "true"
+    for name, seed in (("a", 0), ("b", 1), ("c", 2)):
+        write_mp4(reference / f"{name}.mp4", picture(seed), sound())
+        write_mp4(videos / f"{name}.mp4", picture(seed), sound())
+    np.save(reference / "a.landmarks.npy", planted.clip(count=FRAMES).landmarks)
+    write_mp4(reference / "alone.mp4", picture(3), sound())
+    write_mp4(videos / "extra.mp4", picture(3), sound())
+    unlike = {"longer": (picture(4, FRAMES + 1), picture(4)), "larger": (picture(4, size=96), picture(4)),
+              "faceless": (picture(5), picture(5, blind=True))}
+    for name, (made, true) in unlike.items():
+        write_mp4(videos / f"{name}.mp4", made, None)
+        write_mp4(reference / f"{name}.mp4", true, sound())
+    for name, audio in (("mute", None), ("silent", np.zeros(FRAMES * 640, np.int16))):
+        write_mp4(videos / f"{name}.mp4", picture(6), None)
+        write_mp4(reference / f"{name}.mp4", picture(6), audio)
+    write_mp4(videos / "slow.mp4", picture(6), None, fps=20)
+    write_mp4(reference / "slow.mp4", picture(6), sound())
+    for name, side, other in (("torn", videos, reference), ("torn_truth", reference, videos)):
+        write_mp4(other / f"{name}.mp4", picture(7), sound())
+        (side / f"{name}.mp4").write_bytes((other / f"{name}.mp4").read_bytes()[:300])
+    return videos, reference
+
+
+def test_what_fits_is_judged_and_the_rest_is_counted_and_named(folders):
+    collected, shown = collect_videos(*folders, judges=planted.judges())
+    result = result_of(collected, "thjax evaluate --videos made --reference true")
+    assert result.keys == ["a", "b", "c"] and [truth.key for truth in shown.truths][:1] == ["a"]
+    assert result.not_judged == {
+        "no video of this name": ["alone.mp4"], "no reference of this name": ["extra.mp4"],
+        "no face in the reference": ["faceless.mp4"], "video and reference differ in size": ["larger.mp4"],
+        "video and reference differ in length": ["longer.mp4"], "no sound in the reference": ["mute.mp4", "silent.mp4"],
+        "the video has not 25 frames a second": ["slow.mp4"], "the video cannot be read": ["torn.mp4"],
+        "the reference cannot be read": ["torn_truth.mp4"],
+    }
+    rows = result.rows
+    assert list(rows)[:4] == ["ours", "copy_first_frame", "shuffled_pairing", "re_encoded_truth"]
+    assert rows["ours"]["psnr"].mean > 30 > rows["copy_first_frame"]["psnr"].mean
+    # Landmarks lie beside one reference; the judge of faces found those of the others.
+    assert rows["ours"]["mouth_psnr"].n == 1 and rows["ours"]["mouth_psnr[synthetic]"].n == 2
+    assert rows["ours"]["acd[synthetic, head 64]"].n == 3 and "wer[synthetic]" not in rows["ours"]
+    assert rows["ours"]["psnr"].ci95_speakers is None
+
+
+def test_the_command_writes_and_prints_everything(folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Judges, "load", classmethod(lambda cls: planted.judges()))
+    videos, reference = folders
+    arguments = ["--videos", str(videos), "--reference", str(reference)]
+    assert command.run([*arguments, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "table.json").read_text())
+    assert written["not_judged"]["no video of this name"] == ["alone.mp4"] and "alone.mp4" in printed
+    assert list(written["rows"])[0] == "ours" and "3 clips judged, 10 not" in printed
+    assert all(len(line) <= command.PIPE_COLUMNS for line in printed.splitlines())
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3 and "Clips not judged" in page
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "table.json", "clips.csv", "report.html", "contact_sheet.png", "landmarks.png", "sync_curves.png"}
+
+
+def test_shards_of_videos_are_one_table(folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Judges, "load", classmethod(lambda cls: planted.judges()))
+    videos, reference = folders
+    arguments = ["--videos", str(videos), "--reference", str(reference)]
+    command.run([*arguments, "--out", str(tmp_path / "whole")])
+    for index in (1, 2):
+        command.run([*arguments, "--out", str(tmp_path / str(index)), "--shard", f"{index}/2"])
+    command.run(["--merge", str(tmp_path / "1"), str(tmp_path / "2"), "--out", str(tmp_path / "merged")])
+    tables = [json.loads((tmp_path / name / "table.json").read_text()) for name in ("whole", "merged")]
+    assert tables[0]["rows"] == tables[1]["rows"] and tables[0]["not_judged"] == tables[1]["not_judged"]
+
+
+def test_nothing_to_judge_is_an_error_that_says_why(folders, tmp_path):
+    videos, reference = tmp_path / "made", tmp_path / "true"
+    for folder, name in ((videos, "x.mp4"), (reference, "y.mp4")):
+        folder.mkdir()
+        shutil.copy(folders[0] / "a.mp4", folder / name)
+    arguments = ["--metrics", "basic", "--out", str(tmp_path / "out"), "--videos", str(videos), "--reference"]
+    with pytest.raises(UserError, match="none of the 2 clips could be judged. no reference of this name: x.mp4"):
+        command.run([*arguments, str(reference)])
+    with pytest.raises(UserError, match="no folder"):
+        command.run([*arguments, str(tmp_path / "nowhere")])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="neither"):
+        collect_videos(tmp_path / "empty", tmp_path / "empty", judges=Judges())
+    with pytest.raises(UserError, match="needs --reference"):
+        command.run(["--videos", str(videos), "--out", str(tmp_path / "out")])
+
+
+def test_a_folder_of_its_own_names_the_speaker():
+    assert speaker_of("s1/bbaf2n.mp4") == "s1" and speaker_of("bbaf2n.mp4") is None

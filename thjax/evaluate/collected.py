@@ -1,0 +1,161 @@
+"""What was measured of many clips: sums that shards take apart and that add up to one pass over everything."""
+
+import dataclasses
+import io
+import json
+import pathlib
+
+import numpy as np
+
+from thjax.core.errors import UserError
+from thjax.core.files import write_bytes
+from thjax.evaluate.measures import Measurement
+from thjax.metrics.distribution import Features
+from thjax.metrics.merging import Moments, Ratio
+
+FILE = "measurements.npz"
+TRUTH = "truth"
+"""Row under which features of the true clips are kept."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """Who and what a measured clip is.
+
+    Attributes:
+        key: its name.
+        speaker: name, or None.
+        angles: [t, 3] radians of the true head, for the controls of head motion; None without a judge of faces.
+        onsets: [K] frames, of its sound.
+    """
+
+    key: str
+    speaker: str | None
+    angles: np.ndarray | None = None
+    onsets: np.ndarray | None = None
+
+
+@dataclasses.dataclass
+class Collected:
+    """Measurements of clips, each under its number in the whole, so that no order and no shard changes a table.
+
+    Attributes:
+        about: what all shards must agree on: run, data, split, seeds, judges.
+        total: clips of the whole; those of other shards included.
+        clips: {number: Clip}.
+        rows: {row: {metric: {number: Ratio}}}.
+        features: {row: Features}; also of the truth.
+        left_out: {reason: {row: {number: [metrics]}}}.
+        not_judged: {reason: [names]} of clips that appear in no row.
+    """
+
+    about: dict
+    total: int
+    clips: dict[int, Clip] = dataclasses.field(default_factory=dict)
+    rows: dict[str, dict[str, dict[int, Ratio]]] = dataclasses.field(default_factory=dict)
+    features: dict[str, Features] = dataclasses.field(default_factory=dict)
+    left_out: dict[str, dict[str, dict[int, list[str]]]] = dataclasses.field(default_factory=dict)
+    not_judged: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+    def add(self, row: str, number: int, measured: Measurement) -> None:
+        """Takes the measurement of one clip of one row."""
+        values = self.rows.setdefault(row, {})
+        for name, ratio in measured.values.items():
+            values.setdefault(name, {})[number] = ratio
+        for name, reason in measured.left_out.items():
+            self.left_out.setdefault(reason, {}).setdefault(row, {}).setdefault(number, []).append(name)
+        if measured.features is not None:
+            self.add_features(row, measured.features)
+
+    def add_features(self, row: str, features: np.ndarray) -> None:
+        """Takes features [T, D] of one clip."""
+        self.features[row] = _sum(self.features.get(row), Features.of(features))
+
+    def __add__(self, other: "Collected") -> "Collected":
+        """Both shards' clips.
+
+        Raises:
+            UserError: they are not shards of one whole, or they overlap.
+        """
+        differing = sorted(name for name in {*self.about, *other.about}
+                           if self.about.get(name) != other.about.get(name))
+        if differing or self.total != other.total:
+            name = differing[0] if differing else "number of clips"
+            raise UserError(f"these are no shards of one evaluation, they differ in {name}: "
+                            f"{self.about.get(name, self.total)} and {other.about.get(name, other.total)}; "
+                            "give the same command but for --shard and --out")
+        twice = sorted(self.clips.keys() & other.clips.keys())
+        if twice:
+            raise UserError(f"clip {self.clips[twice[0]].key!r} and {len(twice) - 1} more are in two shards; "
+                            "give every --shard I/N once")
+        rows = _union(self.rows, other.rows, lambda a, b: _union(a, b, lambda x, y: x | y))
+        left_out = _union(self.left_out, other.left_out, lambda a, b: _union(a, b, lambda x, y: x | y))
+        not_judged = _union(self.not_judged, other.not_judged, lambda a, b: sorted({*a, *b}))
+        return Collected(self.about, self.total, self.clips | other.clips, rows,
+                         _union(self.features, other.features, _sum), left_out, not_judged)
+
+    def write(self, directory: pathlib.Path) -> pathlib.Path:
+        """Writes `measurements.npz`, whole or not at all; numbers come back to the bit."""
+        header = {
+            "about": self.about, "total": self.total,
+            "clips": {number: [clip.key, clip.speaker] for number, clip in self.clips.items()},
+            "rows": {row: {name: {number: [ratio.above, ratio.below] for number, ratio in values.items()}
+                           for name, values in metrics.items()} for row, metrics in self.rows.items()},
+            "left_out": self.left_out, "not_judged": self.not_judged,
+            "features": {row: features.moments.count for row, features in self.features.items()},
+        }
+        arrays = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
+        for number, clip in self.clips.items():
+            if clip.angles is not None:
+                arrays |= {f"angles/{number}": clip.angles, f"onsets/{number}": clip.onsets}
+        for row, features in self.features.items():
+            moments = features.moments
+            arrays |= {f"mean/{row}": moments.mean, f"scatter/{row}": moments.scatter, f"kept/{row}": features.kept}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_bytes(directory / FILE, buffer.getvalue())
+        return directory / FILE
+
+    @classmethod
+    def read(cls, directory: pathlib.Path) -> "Collected":
+        """What `write` wrote.
+
+        Raises:
+            UserError: there is no such file, or it cannot be read.
+        """
+        path = directory / FILE
+        if not path.is_file():
+            raise UserError(f"{directory} has no {FILE}; `thjax evaluate ... --shard I/N --out {directory}` writes it")
+        try:
+            with np.load(path) as archive:
+                arrays = dict(archive)
+            header = json.loads(arrays["header"].tobytes())
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{path} cannot be read ({error}); measure this shard again") from None
+        clips = {int(number): Clip(key, speaker, arrays.get(f"angles/{number}"), arrays.get(f"onsets/{number}"))
+                 for number, (key, speaker) in header["clips"].items()}
+        rows = {row: {name: {int(number): Ratio(*parts) for number, parts in values.items()}
+                      for name, values in metrics.items()} for row, metrics in header["rows"].items()}
+        features = {row: Features(Moments(n, arrays[f"mean/{row}"], arrays[f"scatter/{row}"]), arrays[f"kept/{row}"])
+                    for row, n in header["features"].items()}
+        left_out = {reason: {row: {int(number): names for number, names in numbers.items()}
+                             for row, numbers in by_row.items()} for reason, by_row in header["left_out"].items()}
+        return cls(header["about"], header["total"], clips, rows, features, left_out, header["not_judged"])
+
+
+def check_complete(collected: Collected) -> None:
+    """Raises UserError where clips of the whole were measured by none of the shards."""
+    missing = collected.total - len(collected.clips) - sum(map(len, collected.not_judged.values()))
+    if missing:
+        raise UserError(f"{missing} of {collected.total} clips are in none of these shards; "
+                        "add the folders of the other shards")
+
+
+def _sum(a: Features | None, b: Features) -> Features:
+    return b if a is None else a + b
+
+
+def _union(a: dict, b: dict, both) -> dict:
+    """Entries of either, those in both combined; the order of `a` first."""
+    return a | {key: both(a[key], value) if key in a else value for key, value in b.items()}

@@ -1,0 +1,74 @@
+"""The face: whose it is, and what its action units do."""
+
+import numpy as np
+
+from data_pipelines.schema import AU_INTENSITY
+from thjax.evaluate.judges import IDENTITY_CROP, IDENTITY_SIDE, Judges
+from thjax.evaluate.measures.sheet import Measurement
+from thjax.evaluate.truth import ClipTruth, Seen
+from thjax.metrics.action_units import action_unit_counts
+from thjax.metrics.identity import acd, csim
+from thjax.metrics.merging import Ratio
+from thjax.metrics.names import metric_name
+
+PRESENT = 1.0
+"""Intensity (0 to 5) from which an action unit counts as present."""
+IDENTITY = ("acd", "acd_mse", "csim")
+UNITS = ("au_f1", "au_accuracy")
+
+
+def measure(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:
+    """Writes down identity and action units."""
+    _identity(truth, seen, judges, sheet)
+    _action_units(truth, seen, judges, sheet)
+
+
+def _identity(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:
+    if judges.identity is None:
+        sheet.leave_out("no judge of identity", *IDENTITY)
+        return
+    names = {base: identity_name(base, judges) for base in IDENTITY}
+    if not seen.large_enough or seen.landmarks is None:
+        reason = "no frame with a face" if seen.large_enough else "frames are too small for the judge of identity"
+        sheet.leave_out(reason, *names.values())
+        return
+    sheet.features = seen.faces[truth.counts]
+    still = truth.still_embedding(judges)
+    shown = seen.faces[seen.found & truth.counts]
+    if still is None or not len(shown):
+        sheet.leave_out("no face on the still" if still is None else "no frame with a face", *names.values())
+        return
+    sheet.add(names["acd"], acd(still, shown))
+    sheet.add(names["acd_mse"], acd(still, shown, "mse"))
+    sheet.add(names["csim"], csim(still, shown))
+
+
+def identity_name(base: str, judges: Judges) -> str:
+    """Name of a metric of identity: it carries network, crop and size."""
+    return metric_name(base, judges.label("identity"), IDENTITY_CROP, IDENTITY_SIDE)
+
+
+def _action_units(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:
+    real = truth.seen(judges)
+    if real.track is None or seen.track is None:
+        sheet.leave_out("no judge of faces", *UNITS)
+        return
+    detected = real.found & seen.found & truth.counts
+    present = [np.asarray(side.track.au)[detected] >= PRESENT for side in (real, seen)]
+    if not detected.any():
+        sheet.leave_out("no frame with a face on both sides", *(unit_name(base, "", judges) for base in UNITS))
+        return
+    counts = action_unit_counts(*present, AU_INTENSITY)
+    hits, wrong = 2 * counts.true_positive, counts.false_positive + counts.false_negative
+    right = counts.true_positive + counts.true_negative
+    for index, unit in enumerate(AU_INTENSITY):
+        f1 = Ratio(float(hits[index]), float(hits[index] + wrong[index]))
+        # A unit that shows on neither side is no failure to be reported: its ratio just does not count.
+        if f1.below:
+            sheet.add(unit_name("au_f1", unit, judges), f1)
+        sheet.add(unit_name("au_accuracy", unit, judges), Ratio(float(right[index]), float(detected.sum())))
+
+
+def unit_name(base: str, unit: str, judges: Judges) -> str:
+    """Name of a metric of one action unit, or of their mean where `unit` is empty."""
+    return metric_name(base, judges.label("face"), unit or None)
