@@ -7,12 +7,21 @@ from thjax.core.errors import UserError
 
 COMMANDS = {
     "synth": ("data_pipelines.synthetic.command", "render the embedded corpus of talking heads"),
+    "scan": ("data_pipelines.readers.command", "list the clips of a corpus on disk and what is wrong with it"),
+    "fixtures": ("data_pipelines.fixtures.command", "write a small corpus in the layout of a real one"),
+    "plan": ("data_pipelines.prepare.command:plan", "divide a corpus on disk, and fix which shard holds which clip"),
+    "prepare": ("data_pipelines.prepare.command:prepare", "turn a corpus on disk into records to train on"),
+    "verify": ("data_pipelines.prepare.command:verify", "check every file of prepared records"),
+    "stats": ("data_pipelines.prepare.card", "a card of prepared records, with a sheet of faces for every shard"),
+    "export": ("data_pipelines.prepare.export", "give clips back as mp4, wav and csv"),
+    "remove": ("data_pipelines.prepare.remove", "take a speaker out of prepared records"),
 }
 
 
 def usage() -> str:
     """The text of `thjax data --help`."""
-    lines = [f"  {name:8}{purpose}" for name, (_, purpose) in COMMANDS.items()]
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:{width}}{purpose}" for name, (_, purpose) in COMMANDS.items()]
     return "\n".join(["usage: thjax data COMMAND ...", "", *lines, "", "`thjax data COMMAND --help` says more."])
 
 
@@ -30,4 +39,5 @@ def run(argv: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean `thjax data {near[0]}`? " if near else ""
         raise UserError(f"unknown command {name!r}; {hint}The commands are {', '.join(COMMANDS)}")
-    return importlib.import_module(COMMANDS[name][0]).run(rest)
+    module, _, function = COMMANDS[name][0].partition(":")
+    return getattr(importlib.import_module(module), function or "run")(rest)

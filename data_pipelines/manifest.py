@@ -1,7 +1,8 @@
 """What a corpus on disk says about itself, checked against what is there.
 
 `dataset.json`: format, sizes, counts, sha256 and statistics of every shard. `index.npz`: one row a record (shard,
-offset, n, segment, clip, speaker, split) and the clip keys. `manifest.jsonl`: a ledger for people, one line a clip.
+offset, n, segment, clip, speaker, split) and the clip keys, 40 bytes a record at most. `manifest.jsonl`: a ledger for
+people, one line a clip.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from data_pipelines import files, schema
+from data_pipelines.index import Index
 from data_pipelines.schema import DataError
 from data_pipelines.shards import count_records
 
@@ -33,11 +35,11 @@ class Manifest:
 
     directory: Path
     content: dict
-    index: dict[str, np.ndarray]
+    index: Index
 
     @classmethod
     def load(cls, directory: str | Path) -> "Manifest":
-        """Reads and checks version, presence, size and record count of every shard; `verify` also hashes them.
+        """Reads and checks version, presence and size of every shard, and opens none; `verify` reads them all.
 
         Raises:
             DataError: names the file, what is wrong with it, and how to mend it.
@@ -60,8 +62,7 @@ class Manifest:
         for shard in content["shards"]:
             _check_shard(directory, shard, _mend(content))
         _check_hash(directory / INDEX_FILE, content["files"][INDEX_FILE], _mend(content))
-        with np.load(directory / INDEX_FILE) as archive:
-            index = {name: archive[name] for name in archive.files}
+        index = Index(directory / INDEX_FILE)
         counted = sum(shard["records"] for shard in content["shards"])
         if len(index["shard"]) != counted:
             raise DataError(f"{directory / INDEX_FILE} lists {len(index['shard'])} records, {DATASET_FILE} counts "
@@ -69,15 +70,24 @@ class Manifest:
         return cls(directory, content, index)
 
     def verify(self) -> None:
-        """Hashes every file against `dataset.json`.
+        """Hashes every file against `dataset.json` and counts the records of every shard.
 
         Raises:
             DataError: names the first file that differs.
         """
+        self.verify_described()
+        for shard in self.content["shards"]:
+            self.verify_shard(shard)
+
+    def verify_described(self) -> None:
+        """`verify` of the files that describe the shards."""
         for name, expected in self.content["files"].items():
             _check_hash(self.directory / name, expected, _mend(self.content))
-        for shard in self.content["shards"]:
-            _check_hash(self.directory / shard["name"], shard["sha256"], _mend(self.content))
+
+    def verify_shard(self, shard: dict) -> None:
+        """`verify` of one entry of `content["shards"]`."""
+        _check_shard(self.directory, shard, _mend(self.content))
+        _check_content(self.directory / shard["name"], shard, _mend(self.content))
 
     @functools.cached_property
     def hash(self) -> str:
@@ -122,7 +132,7 @@ class Manifest:
 
     def clip_key(self, row: int) -> str:
         """Key of the clip that a row of `index` belongs to."""
-        return self.index["clip_keys"][self.index["clip"][row]].decode()
+        return self.index.clip_key(int(self.index["clip"][row]))
 
     def shard_statistics(self, split: str) -> list[dict]:
         """Statistics of every shard of a split, see data_pipelines/statistics.py."""
@@ -145,6 +155,10 @@ def _check_shard(directory: Path, shard: dict, mend: str) -> None:
     size = path.stat().st_size
     if size != shard["bytes"]:
         raise DataError(f"{path} has {size} bytes, {DATASET_FILE} says {shard['bytes']}; {mend}")
+
+
+def _check_content(path: Path, shard: dict, mend: str) -> None:
+    _check_hash(path, shard["sha256"], mend)
     counted = count_records(path)
     if counted != shard["records"]:
         raise DataError(f"{path} holds {counted} records, {DATASET_FILE} says {shard['records']}; {mend}")

@@ -22,6 +22,7 @@ PER_FRAME_SHAPES = {
 """Shape of one frame's value; -1: as many as the corpus has."""
 LABELS = tuple(name for name in PER_FRAME_SHAPES if name != "face_ok")
 """Optional per-frame fields."""
+_CLIP_WIDE = ("dataset", "split", "speaker", "height", "width", "sentence", "av_offset", "label_source")
 _REQUIRED = ("key", "dataset", "split", "speaker", "segment", "segments", "start_frame", "n", "audio")
 
 
@@ -145,13 +146,14 @@ def segments(clip: dict) -> Iterator[dict]:
 
     Args:
         clip: `key` ("corpus/speaker/clip"), `dataset`, `split`, `speaker` ("corpus/speaker"), `frames` uint8
-            `[N, H, W, 3]`, `audio` int16 from the first frame on (cut or zero-filled to N * 640 samples), and
-            optionally `face_ok`, the labels of `LABELS` with N rows, `words`, `phonemes` (seconds from the clip's
-            start), `sentence`, `av_offset`, `label_source`.
+            `[N, H, W, 3]` or, compressed already, `video` (N JPEG byte strings) with `height` and `width`, `audio`
+            int16 from the first frame on (cut or zero-filled to N * 640 samples), and optionally `face_ok`, the labels
+            of `LABELS` with N rows, `words`, `phonemes` (seconds from the clip's start), `sentence`, `av_offset`,
+            `label_source`.
 
     Words and phonemes that touch a segment are in it, their times not cut at its borders.
     """
-    total = len(clip["frames"])
+    total = clip_frames(clip)
     audio = np.zeros(total * schema.SAMPLES_PER_FRAME + 2 * schema.AUDIO_CONTEXT, np.int16)
     samples = np.asarray(clip["audio"])[: total * schema.SAMPLES_PER_FRAME]
     if samples.dtype != np.int16 or samples.ndim != 1:
@@ -159,14 +161,18 @@ def segments(clip: dict) -> Iterator[dict]:
     audio[schema.AUDIO_CONTEXT : schema.AUDIO_CONTEXT + len(samples)] = samples
     bounds = segment_bounds(total)
     for index, (first, end) in enumerate(bounds):
-        record = {name: clip[name] for name in ("dataset", "split", "speaker", "sentence", "av_offset", "label_source")
-                  if name in clip}
+        record = {name: clip[name] for name in _CLIP_WIDE if name in clip}
         record |= {"key": f"{clip['key']}#{index:03d}", "segment": index, "segments": len(bounds),
                    "start_frame": first, "n": end - first}
-        record |= {name: clip[name][first:end] for name in ("frames", *PER_FRAME_SHAPES) if name in clip}
+        record |= {name: clip[name][first:end] for name in ("frames", "video", *PER_FRAME_SHAPES) if name in clip}
         record["audio"] = audio[first * schema.SAMPLES_PER_FRAME :][: _samples(end - first)]
         record |= {name: _shift(clip[name], first, end) for name in ("words", "phonemes") if name in clip}
         yield record
+
+
+def clip_frames(clip: dict) -> int:
+    """Frames of a clip, see `segments`."""
+    return len(clip["frames"] if "frames" in clip else clip["video"])
 
 
 def _samples(frames: int) -> int:

@@ -29,7 +29,8 @@ def by_speaker(speakers: Sequence[str], shares: Mapping[str, float], seed: int =
     if len(speakers) < len(wanted):
         raise DataError(f"{len(speakers)} speakers cannot fill the splits {', '.join(wanted)}; "
                         f"use at least {len(wanted)}")
-    shuffled = [sorted(speakers)[i] for i in permutation(len(speakers), seed)]
+    names = sorted(speakers)
+    shuffled = [names[i] for i in permutation(len(names), seed)]
     result, start = {}, 0
     for split, count in _counts(len(speakers), shares).items():
         result[split] = sorted(shuffled[start : start + count])

@@ -11,10 +11,12 @@ sha256 is not written again. `Writer.finish` then writes `manifest.jsonl`, `inde
     manifest = writer.finish(shards)
 """
 
+import collections
 import dataclasses
 import json
+import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +26,13 @@ from data_pipelines import files, records, schema, statistics
 from data_pipelines.manifest import DATASET_FILE, INDEX_FILE, LEDGER_FILE, Manifest
 from data_pipelines.order import permutation
 from data_pipelines.schema import DataError
-from data_pipelines.shards import count_records
+from data_pipelines.shards import count_records, open_shard
 
 # group_size 1: records are read one by one in random order. JPEG does not compress again.
 ARRAY_RECORD_OPTIONS = "group_size:1,uncompressed"
 CLIPS_PER_SHARD = 64
 DONE_FOLDER = "done"
+_PENDING = ".next"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +44,31 @@ class Shard:
         index: of the shard in its split.
         count: shards of the split.
         clips: keys of the clips it holds, in order.
+        content: whatever else its clips follow from, as a fingerprint; a shard of another content is written again.
     """
 
     split: str
     index: int
     count: int
     clips: tuple[str, ...]
+    content: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class LostClip:
+    """A clip of the plan that cannot be used; `make_clip` returns it in a clip's place.
+
+    Attributes:
+        key: of the clip.
+        speaker: of the clip.
+        reason: a code.
+        ledger: what else the ledger is to say of it.
+    """
+
+    key: str
+    speaker: str
+    reason: str
+    ledger: Mapping = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +115,7 @@ class Writer:
         """
         everything = [key for keys in clips.values() for key in keys]
         if len(set(everything)) < len(everything):
-            twice = next(key for key in everything if everything.count(key) > 1)
+            twice = collections.Counter(everything).most_common(1)[0][0]
             raise DataError(f"clip {twice!r} is in the plan twice; keys must be unique over all splits")
         shards = []
         for split, keys in clips.items():
@@ -116,12 +138,13 @@ class Writer:
         path = self.shard_path(shard)
         return report is not None and path.is_file() and files.sha256(path) == report["sha256"]
 
-    def write_shard(self, shard: Shard, make_clip: Callable[[str], dict]) -> bool:
+    def write_shard(self, shard: Shard, make_clip: Callable[[str], dict | LostClip]) -> bool:
         """Writes a shard unless it is done. Safe in any process; two processes must not write the same shard.
 
         Args:
             shard: of the plan.
-            make_clip: key -> clip as `records.segments` takes it; its split is set here.
+            make_clip: key -> clip as `records.segments` takes it, or why there is none; its split is set here. A
+                mapping under `ledger` goes into the clip's line of the ledger.
 
         Returns:
             True when the shard was written, False when it was already there.
@@ -139,61 +162,111 @@ class Writer:
             output = ArrayRecordWriter(str(temporary), ARRAY_RECORD_OPTIONS)
             try:
                 for key in shard.clips:
-                    for data in shard_content.add_clip(self._checked(make_clip(key), key, shard.split)):
+                    clip = make_clip(key)
+                    if isinstance(clip, LostClip):
+                        shard_content.add_lost(clip, shard.split)
+                        continue
+                    for data in shard_content.add_clip(self._checked(clip, key, shard.split)):
                         _written(path, output.write, data)
             finally:
                 _written(path, output.close)
             if count_records(temporary) != len(shard_content.rows):
                 raise DataError(f"{path} could not be written whole; make room on the disk and rerun the command")
-        report = shard_content.report() | {"plan": self._plan_hash(shard), "sha256": files.sha256(path),
-                                           "bytes": path.stat().st_size}
-        files.write_json(self._report_path(shard), report)
+        files.write_json(self._report_path(shard), self._whole_report(shard, shard_content, path))
         return True
 
-    def finish(self, shards: Sequence[Shard]) -> Manifest:
+    def keep_clips(self, shard: Shard) -> bool:
+        """Rewrites a shard on disk that holds more clips than the plan has now; reads nothing but the shard.
+
+        Killed at any moment and called again, it goes on: the new report waits beside the old one until the new shard
+        is in its place.
+
+        Returns:
+            True when it was rewritten, False when it is of this plan already, or not on disk.
+        """
+        path, pending = self.shard_path(shard), Path(f"{self._report_path(shard)}{_PENDING}")
+        if self._report(shard) is not None or not self._report_path(shard).is_file() or not path.is_file():
+            return False
+        report = json.loads(self._report_path(shard).read_text())
+        if not (pending.is_file() and json.loads(pending.read_text())["sha256"] == files.sha256(path)):
+            keep, reader = set(shard.clips), open_shard(path)
+            content = _ShardContent()
+            content.clips, content.lost = (
+                [line for line in report.get(part, ()) if line["key"] in keep] for part in ("clips", "lost"))
+            content.fields, content.label_source = report["fields"], report["label_source"]
+            with files.whole(path) as temporary:
+                output = ArrayRecordWriter(str(temporary), ARRAY_RECORD_OPTIONS)
+                try:
+                    for place in range(reader.num_records()):
+                        data = reader.read([place])[0]
+                        record = records.decode(data)
+                        if record["key"].rpartition("#")[0] in keep:
+                            content.add_record(record)
+                            _written(path, output.write, data)
+                finally:
+                    _written(path, output.close)
+                files.write_json(pending, self._whole_report(shard, content, temporary))
+        os.replace(pending, self._report_path(shard))
+        return True
+
+    def finish(self, shards: Sequence[Shard], extra: Mapping = {}, lines: Iterable[dict] = ()) -> Manifest:
         """Describes the finished shards and returns the manifest.
+
+        Args:
+            shards: of the plan.
+            extra: more entries of `dataset.json`.
+            lines: more lines of the ledger, of clips that were never in the plan.
 
         Raises:
             DataError: a shard is not done, or shards do not have the same fields.
         """
         directory = Path(self.directory)
-        reports = [self._report(shard) for shard in shards]
+        reports = self.reports(shards)
         for shard, report in zip(shards, reports, strict=True):
-            if report is None or not self.shard_path(shard).is_file():
+            if report is None:
                 raise DataError(f"{self.shard_path(shard)} is not written yet; write every shard of the plan, "
                                 "then finish")
-        fields = reports[0]["fields"] if reports else []
+        fields = _fields(reports)
         for shard, report in zip(shards, reports, strict=True):
-            if report["fields"] != fields:
+            if report["fields"] != fields and report["rows"]:
                 raise DataError(f"{self.shard_path(shard).name} has the fields {report['fields']}, others {fields}; "
                                 "every clip of a corpus must have the same")
-        ledger = [line for report in reports for line in report["clips"]]
-        speakers = sorted({line["speaker"] for line in ledger})
-        with files.whole(directory / LEDGER_FILE) as temporary:
-            temporary.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in sorted(ledger, key=_key)))
+        speakers = sorted({line["speaker"] for report in reports for line in report["clips"]})
+        with files.whole(directory / LEDGER_FILE) as temporary, open(temporary, "w") as file:
+            file.writelines(_ledger(reports, lines))
         with files.whole(directory / INDEX_FILE) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **_index(shards, reports, speakers))
+            np.savez(file, **index_of(shards, reports, speakers))
         content = self._describe(shards, reports, speakers)
-        files.write_json(directory / DATASET_FILE, content)
+        files.write_json(directory / DATASET_FILE, content | dict(extra))
         self._remove_strangers(shards)
         return Manifest.load(directory)
+
+    def _whole_report(self, shard: Shard, content: "_ShardContent", path: Path) -> dict:
+        return content.report() | {"plan": self._plan_hash(shard), "sha256": files.sha256(path),
+                                   "bytes": path.stat().st_size}
 
     def _checked(self, clip: dict, key: str, split: str) -> dict:
         if clip["key"] != key:
             raise DataError(f"clip {clip['key']!r} was made for the key {key!r}; they must be equal")
-        if tuple(clip["frames"].shape[1:3]) != self.frame_size:
-            raise DataError(f"{key}: frames are {clip['frames'].shape[1:3]}, the corpus is {self.frame_size}")
+        size = tuple(clip["frames"].shape[1:3]) if "frames" in clip else (clip["height"], clip["width"])
+        if size != self.frame_size:
+            raise DataError(f"{key}: frames are {size}, the corpus is {self.frame_size}")
         if "coefficients" in clip and clip["coefficients"].shape[-1] != len(self.coefficients):
             raise DataError(f"{key}: {clip['coefficients'].shape[-1]} coefficients, the writer has "
                             f"{len(self.coefficients)} names; give Writer(coefficients=...) one name each")
         return clip | {"dataset": self.dataset, "split": split}
 
     def _plan_hash(self, shard: Shard) -> str:
+        parts = [shard.split, shard.index, shard.count, shard.clips, *([shard.content] if shard.content else [])]
         return files.fingerprint([schema.VERSION, self.source, self.frame_size, self.codec, self.coefficients,
-                                  self.odd_coefficients, dataclasses.astuple(shard)])
+                                  self.odd_coefficients, parts])
 
     def _report_path(self, shard: Shard) -> Path:
         return Path(self.directory) / DONE_FOLDER / (self.shard_path(shard).name + ".json")
+
+    def reports(self, shards: Sequence[Shard]) -> list[dict | None]:
+        """What `write_shard` reported of each shard; None where it is not written, or of another plan."""
+        return [self._report(shard) if self.shard_path(shard).is_file() else None for shard in shards]
 
     def _report(self, shard: Shard) -> dict | None:
         """What `write_shard` reported, None when there is nothing of this plan."""
@@ -212,7 +285,7 @@ class Writer:
             "schema": schema.VERSION, "dataset": self.dataset, "height": height, "width": width, "codec": self.codec,
             "frames_per_second": schema.FPS, "sample_rate": schema.SAMPLE_RATE,
             "source": self.source, "rebuild": self.rebuild,
-            "fields": reports[0]["fields"] if reports else [], "label_source": _label_source(reports),
+            "fields": _fields(reports), "label_source": _label_source(reports),
             "coefficients": list(self.coefficients),
             "odd_coefficients": None if self.odd_coefficients is None else list(self.odd_coefficients),
             "splits": {split: statistics.merge(part) for split, part in parts.items()},
@@ -240,6 +313,7 @@ class _ShardContent:
 
     def __init__(self):
         self.clips, self.rows, self.statistics, self.label_source = [], [], [], {}
+        self.lost: list[dict] = []
         self.fields: list[str] | None = None
 
     def add_clip(self, clip: dict) -> list[bytes]:
@@ -256,18 +330,28 @@ class _ShardContent:
             if labels != self.fields:
                 raise DataError(f"{clip['key']}: labels {labels}, clips before it have {self.fields}; "
                                 "every clip of a corpus must have the same")
-            self.rows.append([record["n"], record["segment"]])
-            self.statistics.append(statistics.of_record(records.decode(data)))
+            self.add_record(records.decode(data))
             encoded.append(data)
         self.label_source |= clip.get("label_source", {})
         self.clips.append({"key": clip["key"], "split": clip["split"], "speaker": clip["speaker"], "status": "ok",
-                           "frames": len(clip["frames"]), "segments": len(encoded),
-                           "sentence": clip.get("sentence", "")})
+                           "frames": records.clip_frames(clip), "segments": len(encoded),
+                           "sentence": clip.get("sentence", ""), **clip.get("ledger", {})})
         return encoded
 
+    def add_record(self, record: dict) -> None:
+        """Counts a decoded record."""
+        self.rows.append([record["n"], record["segment"]])
+        self.statistics.append(statistics.of_record(record))
+
+    def add_lost(self, clip: LostClip, split: str) -> None:
+        """Counts a clip of the plan that cannot be used."""
+        self.lost.append({"key": clip.key, "split": split, "speaker": clip.speaker, "status": "quarantined",
+                          "reason": clip.reason, **clip.ledger})
+
     def report(self) -> dict:
-        return {"clips": self.clips, "rows": self.rows, "fields": self.fields or [], "label_source": self.label_source,
-                "statistics": statistics.merge(self.statistics)}
+        report = {"clips": self.clips, "rows": self.rows, "fields": self.fields or [],
+                  "label_source": self.label_source, "statistics": statistics.merge(self.statistics)}
+        return report | ({"lost": self.lost} if self.lost else {})
 
 
 def _written(path: Path, action: Callable, *arguments) -> None:
@@ -279,27 +363,46 @@ def _written(path: Path, action: Callable, *arguments) -> None:
         raise DataError(f"{path} could not be written ({why}); make room on the disk and rerun the command") from None
 
 
-def _key(line: dict) -> str:
-    return line["key"]
+def _ledger(reports: Sequence[dict], lines: Iterable[dict]) -> list[str]:
+    """All lines of the ledger, sorted by key."""
+    everything = [(line["key"], json.dumps(line, sort_keys=True) + "\n")
+                  for part in (*(report["clips"] for report in reports), *(r.get("lost", ()) for r in reports), lines)
+                  for line in part]
+    return [text for _, text in sorted(everything)]
+
+
+def _fields(reports: Sequence[dict]) -> list[str]:
+    """Labels of the corpus: those of the first shard that holds a clip."""
+    return next((report["fields"] for report in reports if report["rows"]), [])
 
 
 def _label_source(reports: Sequence[dict]) -> dict:
     return {name: source for report in reports for name, source in report["label_source"].items()}
 
 
-def _index(shards: Sequence[Shard], reports: Sequence[dict], speakers: list[str]) -> dict[str, np.ndarray]:
-    """The columnar index: one entry a record, clips numbered in the order of their keys."""
-    ledger = sorted((line for report in reports for line in report["clips"]), key=_key)
-    clip_number = {line["key"]: number for number, line in enumerate(ledger)}
-    speaker_number = {name: number for number, name in enumerate(speakers)}
+def index_of(shards: Sequence[Shard], reports: Sequence[dict], speakers: list[str]) -> dict[str, np.ndarray]:
+    """The columnar index: one entry a record, clips numbered in the order of their keys.
+
+    At most 40 bytes a record, keys included: `clip_keys` holds one text after the other, `clip_ends` where each ends.
+    """
+    lines = [line for report in reports for line in report["clips"]]
+    keys = [line["key"].encode() for line in lines]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    number = np.empty(len(keys), np.int32)
+    number[order] = np.arange(len(keys), dtype=np.int32)
+    speaker_number = {name: place for place, name in enumerate(speakers)}
+    segments = np.array([line["segments"] for line in lines], np.int64)
+    rows = np.array([row for report in reports for row in report["rows"]], np.int32).reshape(-1, 2)
+    counts = [len(report["rows"]) for report in reports]
     splits = list(dict.fromkeys(shard.split for shard in shards))
-    columns = []
-    for number, (shard, report) in enumerate(zip(shards, reports, strict=True)):
-        lines = [line for line in report["clips"] for _ in range(line["segments"])]
-        for offset, (line, (n, segment)) in enumerate(zip(lines, report["rows"], strict=True)):
-            columns.append((number, offset, n, segment, clip_number[line["key"]], speaker_number[line["speaker"]],
-                            splits.index(shard.split)))
-    names = ("shard", "offset", "n", "segment", "clip", "speaker", "split")
-    table = np.array(columns, np.int32).reshape(-1, len(names))
-    return {name: table[:, i] for i, name in enumerate(names)} | {
-        "clip_keys": np.array([line["key"].encode() for line in ledger], dtype=np.bytes_)}
+    owner = [speaker_number[line["speaker"]] for line in lines]
+    of_shard = lambda values, dtype: np.repeat(np.array(values, dtype), counts)
+    return {
+        "shard": of_shard(range(len(shards)), np.int32),
+        "offset": np.concatenate([np.arange(count, dtype=np.int32) for count in counts] or [np.zeros(0, np.int32)]),
+        "n": rows[:, 0].astype(np.int16), "segment": rows[:, 1].astype(np.int16),
+        "clip": np.repeat(number, segments), "speaker": np.repeat(np.array(owner, np.int32), segments),
+        "split": of_shard([splits.index(shard.split) for shard in shards], np.int8),
+        "clip_keys": np.frombuffer(b"".join(keys[place] for place in order), np.uint8),
+        "clip_ends": np.cumsum([len(keys[place]) for place in order], dtype=np.int64),
+    }

@@ -72,11 +72,15 @@ def test_a_description_without_its_parts_is_named(copy):
 
 def test_a_wrong_count_is_named(copy):
     content = json.loads((copy / "dataset.json").read_text())
-    shard = next(shard for shard in content["shards"] if shard["name"] == SHARD)
+    shard, other = (next(shard for shard in content["shards"] if (shard["name"] == SHARD) == same) for same in (1, 0))
     shard["records"] += 1
     change(copy, shards=content["shards"])
-    with pytest.raises(DataError, match=rf"{SHARD} holds 3 records, dataset.json says 4; rerun"):
+    with pytest.raises(DataError, match="index.npz lists 12 records, dataset.json counts 13; rerun"):
         Manifest.load(copy)
+    other["records"] -= 1
+    change(copy, shards=content["shards"])
+    with pytest.raises(DataError, match=rf"{SHARD} holds 3 records, dataset.json says 4; rerun"):
+        Manifest.load(copy).verify_shard(shard)
 
 
 def test_a_shard_of_right_size_and_wrong_content_is_found_by_its_hash(copy):
@@ -90,9 +94,12 @@ def test_a_shard_of_right_size_and_wrong_content_is_found_by_its_hash(copy):
 
 def test_a_file_that_is_no_shard_is_named(copy):
     content = json.loads((copy / "dataset.json").read_text())
-    (copy / SHARD).write_bytes(b"x" * next(s["bytes"] for s in content["shards"] if s["name"] == SHARD))
+    shard = next(s for s in content["shards"] if s["name"] == SHARD)
+    (copy / SHARD).write_bytes(b"x" * shard["bytes"])
+    shard["sha256"] = files.sha256(copy / SHARD)
+    change(copy, shards=content["shards"])
     with pytest.raises(DataError, match=f"{SHARD} cannot be opened as an ArrayRecord file"):
-        Manifest.load(copy)
+        Manifest.load(copy).verify()
 
 
 def test_an_index_that_disagrees_with_the_counts_is_named(copy):

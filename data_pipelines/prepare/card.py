@@ -1,0 +1,131 @@
+"""A card of a corpus for people, and a sheet of faces for every shard: `thjax data stats`."""
+
+import argparse
+import pathlib
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from data_pipelines import files, records, schema, statistics
+from data_pipelines.manifest import Manifest
+from data_pipelines.prepare.reasons import REASONS
+from data_pipelines.readers.reference import REASONS as READER_REASONS
+from data_pipelines.shards import open_shard
+
+CARD_FOLDER = "card"
+SHEET = (4, 6)
+"""Rows and columns of a sheet."""
+_BOX, _POINT, _MASKED = (80, 220, 80), (255, 220, 0), (230, 40, 40)
+
+
+def write(manifest: Manifest, out: pathlib.Path, sheets: int | None = None) -> str:
+    """Writes `card.md` and `SHARD.jpg` for the first `sheets` shards (None: all); returns the card's text."""
+    out.mkdir(parents=True, exist_ok=True)
+    for shard in manifest.content["shards"][:sheets]:
+        if shard["records"]:
+            picture = sheet(manifest, shard)
+            with files.whole(out / (pathlib.Path(shard["name"]).stem + ".jpg")) as temporary:
+                picture.save(temporary, "JPEG", quality=90)
+    text = card(manifest)
+    with files.whole(out / "card.md") as temporary:
+        temporary.write_text(text)
+    return text
+
+
+def card(manifest: Manifest) -> str:
+    """What is in a corpus, as Markdown."""
+    content = manifest.content
+    lines = [f"# {content['dataset']}", "",
+             f"Frames of {content['width']} x {content['height']} pixels at {content['frames_per_second']} a second, "
+             f"{content['codec']}; sound at {content['sample_rate']} Hz; {manifest.bytes / 1e9:.3f} GB in "
+             f"{len(content['shards'])} shards.", "", f"Licence: {content.get('licence') or 'not stated'}", "",
+             "| split | hours | clips | records | speakers | frames masked |", "|---|---:|---:|---:|---:|---:|"]
+    index = manifest.index
+    for number, split in enumerate(manifest.splits):
+        part = content["splits"][split]
+        speakers = len(np.unique(index["speaker"][index["split"] == number]))
+        masked = part["frames_masked"] / max(part["frames"], 1)
+        lines.append(f"| {split} | {part['frames'] / schema.FPS / 3600:.3f} | {part['clips']} | {part['records']} | "
+                     f"{speakers} | {masked:.2%} |")
+    return "\n".join(lines + _division(content) + _accounts(content) + _labels(manifest)) + "\n"
+
+
+def _division(content: dict) -> list[str]:
+    division = content.get("division")
+    if not division:
+        return []
+    unverified = "" if division["verified"] else " **Unverified: nobody has checked its lists against their source.**"
+    return ["", f"Split `{division['name']}`, seed {division['seed']}, by {division['by']}: {division['says']}"
+            + unverified]
+
+
+def _accounts(content: dict) -> list[str]:
+    counts = content.get("counts")
+    if not counts:
+        return []
+    said = READER_REASONS | REASONS
+    lines = ["", f"{counts['discovered']} clips discovered = {counts['written']} written + {counts['quarantined']} "
+             f"quarantined + {counts['excluded']} excluded by the split + {counts['removed']} removed."]
+    if counts["reasons"]:
+        lines += ["", "| clips | reason | |", "|---:|---|---|"]
+    return lines + [f"| {number} | {reason} | {said.get(reason, 'left out by the split')} |"
+                    for reason, number in counts["reasons"].items()]
+
+
+def _labels(manifest: Manifest) -> list[str]:
+    """Where labels come from, and means and rates over the first split, which is the one that trains."""
+    content = manifest.content
+    if not manifest.labels:
+        return ["", "Labels: none. Systems that need landmarks, action units or pose cannot train on it; those that "
+                "take pictures and sound can, with the crop `centre`."]
+    sources = content["label_source"]
+    lines = ["", "Labels: " + ", ".join(f"{name} ({sources.get(name, 'source not stated')})"
+                                        for name in manifest.labels) + "."]
+    part = content["splits"][manifest.splits[0]]
+    names = {"au": schema.AU_INTENSITY, "pose": schema.POSE, "au_presence": schema.AU_PRESENCE, "blink": ("blink",)}
+    rows = []
+    for field, moments in part["moments"].items():
+        mean, deviation = statistics.mean_and_deviation(moments)
+        rows += [f"| {field} {name} | {a:.3f} | {b:.3f} |"
+                 for name, a, b in zip(names[field], mean, deviation, strict=True)]
+    for field, rate in part["rates"].items():
+        rows += [f"| {field} {name} | {value / rate['count']:.3f} | |"
+                 for name, value in zip(names[field], rate["sum"], strict=True)]
+    head = ["", f"Over `{manifest.splits[0]}`:", "", "| label | mean or rate | deviation |", "|---|---:|---:|"]
+    return lines + (head + rows if rows else [])
+
+
+def sheet(manifest: Manifest, shard: dict) -> Image.Image:
+    """The middle frame of records spread over a shard, with landmarks, the box round them, and red where masked."""
+    rows, columns = SHEET
+    height, width = manifest.content["height"], manifest.content["width"]
+    reader = open_shard(manifest.directory / shard["name"])
+    count = min(rows * columns, shard["records"])
+    picture = Image.new("RGB", (columns * width, -(-count // columns) * height), "white")
+    for place in range(count):
+        record = records.decode(reader.read([place * shard["records"] // count])[0])
+        frame = record["n"] // 2
+        tile = Image.fromarray(records.decode_frames(record, [frame])[0])
+        draw = ImageDraw.Draw(tile)
+        if "landmarks" in record and record["face_ok"][frame]:
+            points = record["landmarks"][frame]
+            draw.rectangle([*points.min(0), *points.max(0)], outline=_BOX)
+            draw.point([tuple(point) for point in points.tolist()], fill=_POINT)
+        if not record["face_ok"][frame]:
+            draw.rectangle([0, 0, width - 1, height - 1], outline=_MASKED, width=3)
+        picture.paste(tile, (place % columns * width, place // columns * height))
+    return picture
+
+
+def run(argv: list[str]) -> int:
+    """Writes the card; returns 0."""
+    parser = argparse.ArgumentParser(
+        prog="thjax data stats", description="Says what is in a corpus: hours, speakers, labels and their sources, "
+        "what was left out and why, licence. Writes it as a card, with a sheet of faces for every shard.")
+    parser.add_argument("--data", type=pathlib.Path, required=True, metavar="DIR", help="folder of the records")
+    parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="folder of the card (default: DIR/card)")
+    parser.add_argument("--sheets", type=int, metavar="N", help="sheets of so many shards only (default: all)")
+    options = parser.parse_args(argv)
+    manifest = Manifest.load(options.data)
+    print(write(manifest, options.out or options.data / CARD_FOLDER, options.sheets), end="")
+    return 0

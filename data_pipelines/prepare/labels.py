@@ -1,0 +1,120 @@
+"""Labels of the source's frames, from an npz file for each clip, carried to the stored frames.
+
+`DIR/<key>.npz`, key as "corpus/speaker/clip", holds
+    times       float64 [M], seconds from the video's first frame, rising: the frames that were looked at
+    landmarks   float32 [M, 68, 2], pixels of the upright source frame, iBUG order, pixel centres at +0.5
+    face_ok     uint8 [M], 1 where a face was found
+    tracker     str: openface_csv, mediapipe, dlib, exact or npz
+    video_bytes int and video_sha256 str of the file that was tracked
+and perhaps au [M, 17], au_presence [M, 18] and blink [M], see data_pipelines/schema.py. Pose is not taken from here: it
+would have to be turned into that of the crop.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from data_pipelines import crops, schema
+from data_pipelines.prepare.opened import sha256
+from data_pipelines.prepare.reasons import BadClip
+from data_pipelines.readers.reference import Location
+
+SOURCES = ("exact", "openface_csv", "mediapipe", "dlib", "npz")
+LONGEST_GAP = 12
+"""Frames without a face in a row that are interpolated; longer gaps are masked."""
+HEAD = 1.3
+"""Side of the head's square, of the larger side of the box round all landmarks with the forehead."""
+FOREHEAD = 0.35
+"""Height above the brows, of the box round the landmarks."""
+_SHAPES = {"landmarks": (schema.LANDMARKS, 2), "au": (len(schema.AU_INTENSITY),),
+           "au_presence": (len(schema.AU_PRESENCE),), "blink": ()}
+_NOT_BETWEEN = ("au_presence", "blink")  # presences have no middle: the nearest frame's is taken
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """Labels of one clip on its source's frames."""
+
+    times: np.ndarray
+    found: np.ndarray
+    values: dict[str, np.ndarray]
+    tracker: str
+
+    def head_square(self, height: int, width: int) -> tuple[float, float, float]:
+        """(left, top, side) in pixels of one square for the clip that the head stays in, inside the frame."""
+        points = self.values["landmarks"][self.found].reshape(-1, 2)
+        (x0, y0), (x1, y1) = points.min(0), points.max(0)
+        y0 -= FOREHEAD * (y1 - y0)
+        side = min(HEAD * max(x1 - x0, y1 - y0), height, width)
+        left = np.clip((x0 + x1 - side) / 2, 0, width - side)
+        top = np.clip((y0 + y1 - side) / 2, 0, height - side)
+        return float(left), float(top), float(side)
+
+    def at(self, times: np.ndarray, there: np.ndarray, affine: np.ndarray) -> dict:
+        """Labels of the stored frames.
+
+        Args:
+            times: of the source frames that they show, `[N]` seconds from the first.
+            there: bool `[N]`, False where the picture is missing.
+            affine: source to stored frame, `[1, 2, 3]`.
+
+        Returns:
+            The fields of the clip, `face_ok` (1 found, 2 interpolated, 0 none) and `label_source`.
+        """
+        known = self.times[self.found]
+        right = np.clip(np.searchsorted(known, times), 0, len(known) - 1)
+        left = np.clip(right - (known[right] > times), 0, len(known) - 1)
+        span = np.maximum(known[right] - known[left], 1e-9)
+        share = np.clip((times - known[left]) / span, 0, 1).astype(np.float32)
+        away = np.minimum(np.abs(times - known[left]), np.abs(known[right] - times))
+        inside = (times >= known[0] - 1e-6) & (times <= known[-1] + 1e-6)
+        bridged = inside & (known[right] - known[left] <= (LONGEST_GAP + 1) / schema.FPS + 1e-6)
+        exact = away < 0.5 / schema.FPS
+        face_ok = np.where(exact, 1, np.where(bridged, 2, 0)).astype(np.uint8) * there.astype(np.uint8)
+        out = {}
+        for name, values in self.values.items():
+            rows = values[self.found]
+            weight = np.round(share) if name in _NOT_BETWEEN else share
+            weight = weight.reshape(-1, *[1] * (rows.ndim - 1))
+            mixed = rows[left] * (1 - weight) + rows[right] * weight
+            out[name] = mixed.astype(schema.DTYPES[name])
+        out["landmarks"] = crops.transform_points(out["landmarks"], np.broadcast_to(affine, (len(times), 2, 3)))
+        return out | {"face_ok": face_ok, "label_source": dict.fromkeys(self.values, self.tracker)}
+
+
+def load(folder: Path, key: str, video: Location) -> Track:
+    """Labels of a clip, checked against the video that they claim.
+
+    Raises:
+        BadClip: there are none, or they were made on another file, or are not of the form above.
+    """
+    path = Path(folder) / f"{key}.npz"
+    try:
+        with np.load(path) as archive:
+            content = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise BadClip("no_labels", f"{path}: no such file; label the clip, or leave --labels out") from None
+    except (OSError, ValueError) as error:
+        raise BadClip("label_mismatch", f"{path}: no npz file ({error})") from None
+    missing = {"times", "landmarks", "face_ok", "tracker", "video_bytes", "video_sha256"} - set(content)
+    if missing:
+        raise BadClip("label_mismatch", f"{path}: lacks {', '.join(sorted(missing))}")
+    if (int(content["video_bytes"]), str(content["video_sha256"])) != sha256(video):
+        raise BadClip("label_mismatch", f"{path}: was made on another file than {video}; label it again")
+    return _checked(path, content)
+
+
+def _checked(path: Path, content: dict) -> Track:
+    times, count = np.asarray(content["times"], np.float64), len(content["times"])
+    for name, shape in _SHAPES.items():
+        if name in content and content[name].shape != (count, *shape):
+            raise BadClip("label_mismatch", f"{path}: {name} has shape {content[name].shape}, {count} times need "
+                                            f"{(count, *shape)}")
+    if str(content["tracker"]) not in SOURCES:
+        raise BadClip("label_mismatch", f"{path}: tracker {content['tracker']} is unknown; known: {', '.join(SOURCES)}")
+    values = {name: np.asarray(content[name], np.float32) for name in _SHAPES if name in content}
+    found = (np.asarray(content["face_ok"]) > 0) & np.isfinite(values["landmarks"]).all((1, 2))
+    if not found.any() or (np.diff(times) <= 0).any():
+        raise BadClip("label_mismatch", f"{path}: no frame with a face, or times that do not rise")
+    return Track(times, found, values, str(content["tracker"]))

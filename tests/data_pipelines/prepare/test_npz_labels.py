@@ -1,0 +1,86 @@
+"""Labels of the source's frames arrive on the stored frames, or the clip is refused."""
+
+import numpy as np
+import pytest
+
+from data_pipelines.prepare import labels
+from data_pipelines.prepare.clip import Settings, make_clip
+from data_pipelines.prepare.opened import sha256
+from data_pipelines.prepare.reasons import BadClip
+from data_pipelines.readers.reference import ClipReference, Location
+from tests.data_pipelines.prepare.filming import NTSC, film
+
+FRAMES = 36
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A reference, and a writer of its labels: a face of 20 x 24 pixels that moves a pixel a frame to the right."""
+    video = Location(str(film(tmp_path / "a.mp4", FRAMES, NTSC, size=(64, 96), tone=0.3)))
+    spread = np.random.default_rng(0).uniform((0, 0), (20, 24), (68, 2))
+    spread[0], spread[1] = (0, 0), (20, 24)
+    size, digest = sha256(video)
+
+    def write(**changes):
+        points = spread[None] + np.stack([20 + np.arange(FRAMES), np.full(FRAMES, 20)], 1)[:, None]
+        content = {
+            "times": np.arange(FRAMES) / float(NTSC), "landmarks": points.astype(np.float32),
+            "face_ok": np.ones(FRAMES, np.uint8), "tracker": "mediapipe", "video_bytes": size, "video_sha256": digest,
+            "au": np.repeat(np.arange(FRAMES)[:, None] / 10, 17, 1).astype(np.float32),
+            "blink": (np.arange(FRAMES) >= 20).astype(np.uint8)}
+        (tmp_path / "toy" / "s").mkdir(parents=True, exist_ok=True)
+        np.savez(tmp_path / "toy" / "s" / "a.npz", **(content | changes))
+        return tmp_path
+
+    return ClipReference("toy/s/a", "toy/s", video), write
+
+
+def test_labels_follow_the_frames_that_are_shown_into_the_head_square(clip):
+    reference, write = clip
+    made = make_clip(reference, Settings(size=32, crop="head", labels=True), write())
+    assert len(made["video"]) == 30 and (made["face_ok"] == 1).all()
+    assert made["label_source"] == dict.fromkeys(("landmarks", "au", "blink"), "mediapipe")
+    source = np.round(made["au"][:, 0] * 10)  # the label says which source frame it is of
+    middle = (np.arange(30) + 0.5) / 25
+    np.testing.assert_array_equal(source, np.floor(middle * float(NTSC) + 1e-9))
+    np.testing.assert_array_equal(made["blink"], source >= 20)
+    # One square: what moves a pixel in the source moves the same part of the stored frame, all of it inside.
+    scale = np.diff(made["landmarks"][:, 0, 0]) / np.diff(source)
+    assert np.ptp(scale) < 1e-4 and 0 < scale[0] < 1
+    assert made["landmarks"].min() >= 0 and made["landmarks"].max() <= 32
+    width = np.ptp(made["landmarks"][0, :, 0])
+    np.testing.assert_allclose(width, 20 * scale[0], rtol=1e-4)
+
+
+def test_short_gaps_are_bridged_and_long_ones_masked(clip):
+    reference, write = clip
+    face_ok = np.ones(FRAMES, np.uint8)
+    face_ok[5:9] = 0
+    wild = np.full((FRAMES, 68, 2), 1e6, np.float32)
+    directory = write(face_ok=face_ok)
+    with np.load(directory / "toy" / "s" / "a.npz") as archive:
+        points = np.where(face_ok[:, None, None] > 0, archive["landmarks"], wild)
+    made = make_clip(reference, Settings(size=32, labels=True), write(face_ok=face_ok, landmarks=points))
+    assert (made["face_ok"] == 2).sum() == 4 and (made["face_ok"] == 0).sum() == 0
+    np.testing.assert_allclose(np.diff(made["landmarks"][:10, 0, 0]) * 2, np.diff(made["au"][:10, 0]) * 10, atol=1e-3)
+    face_ok[5:25] = 0
+    with pytest.raises(BadClip, match="masked_frames"):
+        make_clip(reference, Settings(size=32, labels=True), write(face_ok=face_ok))
+
+
+@pytest.mark.parametrize("changes,reason,detail", [
+    ({"video_bytes": 5}, "label_mismatch", "was made on another file"),
+    ({"tracker": "guess"}, "label_mismatch", "tracker guess is unknown; known: exact, openface_csv"),
+    ({"landmarks": np.zeros((3, 68, 2))}, "label_mismatch", r"landmarks has shape \(3, 68, 2\), 36 times need"),
+    ({"face_ok": np.zeros(FRAMES)}, "label_mismatch", "no frame with a face"),
+])
+def test_labels_that_do_not_fit_are_refused(clip, changes, reason, detail):
+    reference, write = clip
+    with pytest.raises(BadClip, match=detail) as raised:
+        labels.load(write(**changes), reference.key, reference.video)
+    assert raised.value.reason == reason
+
+
+def test_a_clip_without_labels_is_named(clip, tmp_path):
+    with pytest.raises(BadClip, match="no such file; label the clip"):
+        labels.load(tmp_path / "none", clip[0].key, clip[0].video)

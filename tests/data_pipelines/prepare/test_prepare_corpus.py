@@ -1,0 +1,152 @@
+"""What can be done with prepared records: check them, show them, give them back, take a speaker out."""
+
+import concurrent.futures
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_pipelines import command, media, records
+from data_pipelines.manifest import Manifest
+from data_pipelines.prepare import card, export, remove
+from data_pipelines.prepare import plan as planning
+from data_pipelines.prepare.verify import problems
+from data_pipelines.schema import DataError
+from data_pipelines.shards import ShardReader
+from tests.data_pipelines.prepare.conftest import bytes_of, prepared
+from tests.data_pipelines.toy_corpus import write_toy_corpus
+
+
+@pytest.fixture
+def own(corpus, tmp_path):
+    return shutil.copytree(corpus, tmp_path / "own")
+
+
+def found(directory, decode=False):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return problems(Manifest.load(directory), decode, pool)
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_verify_finds_everything_that_is_wrong(own, capsys):
+    assert found(own, decode=True) == []
+    shards = sorted(own.glob("*.array_record"))
+    for shard in shards[:2]:
+        flip(shard, shard.stat().st_size // 2)
+    flip(own / "manifest.jsonl", 5)
+    said = found(own)
+    assert [any(path.name in text for text in said) for path in (*shards, own / "manifest.jsonl")] == [1, 1, 0, 1]
+    assert all("rerun `" in text for text in said) and len(said) == 3
+    assert command.run(["verify", "--data", str(own), "--workers", "1"]) == 1
+    assert "3 problems" in capsys.readouterr().out
+
+
+def test_verify_finds_a_clip_that_vanished_from_the_counts(own):
+    path = own / "dataset.json"
+    content = json.loads(path.read_text())
+    content["counts"]["written"] -= 1
+    path.write_text(json.dumps(content))
+    assert [text.split(";")[0] for text in found(own)] == [
+        "manifest.jsonl has 16 clips that are ok, dataset.json 15",
+        "19 clips were discovered and 18 are accounted for"]
+
+
+def test_the_card_says_what_is_there_and_the_sheets_show_it(own, capsys):
+    assert command.run(["stats", "--data", str(own)]) == 0
+    text = (own / "card" / "card.md").read_text()
+    assert capsys.readouterr().out == text
+    manifest = Manifest.load(own)
+    frames = manifest.content["splits"]["train"]["frames"]
+    assert f"| train | {frames / 90000:.3f} | 8 | 8 | 2 | 0.00% |" in text
+    assert "19 clips discovered = 16 written + 3 quarantined + 0 excluded by the split + 0 removed." in text
+    assert "| 1 | no_audio | no sound, neither its own nor beside it |" in text and "Labels: none." in text
+    assert len(list((own / "card").glob("*.jpg"))) == 3
+    with Image.open(next((own / "card").glob("*train*.jpg"))) as sheet:
+        assert sheet.size == (6 * 16, 2 * 16)
+
+
+def test_sheets_mark_landmarks_and_masked_frames(tmp_path):
+    manifest = write_toy_corpus(tmp_path, size=64, frames=5)
+    shard = manifest.content["shards"][0]
+    plain = np.asarray(card.sheet(manifest, shard))[:64, :64].astype(int)
+    box = (np.abs(plain - card._BOX).max(-1) < 8).sum()
+    assert box > 100  # two sides of about 38 pixels, twice
+    text = card.write(manifest, tmp_path / "card", sheets=0)
+    assert "landmarks (exact)" in text and "| au AU01 |" in text and "| blink blink |" in text
+    assert not list((tmp_path / "card").glob("*.jpg"))
+
+
+def test_exported_files_hold_the_clip(tmp_path):
+    manifest = write_toy_corpus(tmp_path / "toy", frames=(110,), speakers=3, clips=1, size=32)
+    assert command.run(["export", "--data", str(manifest.directory), "--out", str(tmp_path / "out"),
+                        "--speaker", "s00"]) == 0
+    stem = tmp_path / "out" / "toy" / "s00" / "c00"
+    assert sorted(path.name for path in stem.parent.iterdir()) == ["c00.csv", "c00.mp4", "c00.wav"]
+    reader = ShardReader([manifest.directory / shard["name"] for shard in manifest.content["shards"]])
+    rows = manifest.rows("train")
+    parts = [records.decode(reader.read(int(manifest.index["shard"][row]), int(manifest.index["offset"][row])))
+             for row in rows]
+    sound = np.concatenate([part["audio"][3200:-3200] for part in parts])
+    np.testing.assert_array_equal(media.read_audio(stem.with_suffix(".wav")), sound)
+    frames = np.concatenate([records.decode_frames(part, range(part["n"])) for part in parts]).astype(int)
+    shown = np.stack(list(media.video_frames(stem.with_suffix(".mp4")))).astype(int)
+    assert shown.shape == frames.shape == (110, 32, 32, 3)
+    assert np.abs(shown.mean(-1) - frames.mean(-1)).mean() < 4  # the picture is noise, whose colour video halves
+    table = list(csv.DictReader(stem.with_suffix(".csv").read_text().splitlines()))
+    assert [int(row["frame"]) for row in table] == list(range(1, 111)) and table[109]["timestamp"] == "4.36"
+    wanted = np.concatenate([part["landmarks"] for part in parts])
+    np.testing.assert_allclose([[float(row["x_0"]), float(row["y_67"])] for row in table],
+                               np.stack([wanted[:, 0, 0], wanted[:, 67, 1]], 1))
+    assert table[0]["word"] == "toy" and float(table[5]["AU12"]) == pytest.approx(float(parts[0]["au"][5, 8]))
+    with pytest.raises(DataError, match="has no speaker 's7'; it has toy/s00, toy/s01, toy/s02"):
+        export.chosen(manifest, None, "s7", None)
+
+
+def test_a_removed_speaker_is_nowhere_and_others_keep_their_bytes(own, tree, tmp_path):
+    before = bytes_of(own)
+    speaker = Manifest.load(own).speakers[1]  # has a bad film too
+    assert command.run(["stats", "--data", str(own), "--sheets", "0"]) == 0
+    clips, shards = remove.remove(own, speaker.partition("/")[2])
+    assert (clips, shards) == (5, 1)
+    assert found(own, decode=True) == []
+    counts = Manifest.load(own).content["counts"]
+    assert (counts["discovered"], counts["written"], counts["quarantined"], counts["removed"]) == (19, 12, 2, 5)
+    after = bytes_of(own)
+    assert not [name for name, content in after.items() if speaker.encode() in content]
+    changed = [name for name in before if name.endswith("array_record") and before[name] != after[name]]
+    assert len(changed) == 1
+    # A run from the films gives what the removal left, and so does a new scan.
+    (own / changed[0]).unlink()
+    prepared(tree, own)
+    assert bytes_of(own) == after
+    assert prepared(tree, own, again=True).content["counts"]["removed"] == 5
+    with pytest.raises(DataError, match="has no speaker 'folder/nobody'; it has folder/"):
+        remove.remove(own, "nobody")
+
+
+@pytest.mark.parametrize("step", ["plan", "shard"])
+def test_a_removal_that_was_killed_goes_on(own, corpus, tmp_path, monkeypatch, step):
+    whole = shutil.copytree(corpus, tmp_path / "whole")
+    remove.remove(whole, "b")
+    killed = "data_pipelines.writer.Writer.keep_clips" if step == "plan" else "data_pipelines.writer.os.replace"
+    with monkeypatch.context() as patched:
+        patched.setattr(killed, lambda *arguments: exec("raise KeyboardInterrupt"))
+        with pytest.raises(KeyboardInterrupt):
+            remove.remove(own, "b")
+    remove.remove(own, "b")
+    assert bytes_of(own) == bytes_of(whole)
+
+
+def test_a_rendered_corpus_has_no_plan_to_remove_from(tmp_path):
+    manifest = write_toy_corpus(tmp_path, frames=3)
+    with pytest.raises(DataError, match="has no plan; make one with `thjax data plan"):
+        remove.remove(manifest.directory, "toy/s00")
+    assert planning.FOLDER == "plan"

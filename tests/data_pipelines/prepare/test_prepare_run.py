@@ -1,0 +1,252 @@
+"""Every clip is accounted for; whoever does the work and however often it is killed, the bytes are the same."""
+
+import collections
+import functools
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from data_pipelines import command
+from data_pipelines.manifest import Manifest
+from data_pipelines.prepare import guard
+from data_pipelines.prepare.clip import make_clip
+from data_pipelines.prepare.process import ClipProcess, Makers
+from data_pipelines.prepare.reasons import BadClip, TooManyBad
+from data_pipelines.prepare.run import Hands
+from data_pipelines.readers.reference import ClipReference, Location
+from data_pipelines.schema import DataError
+from tests.data_pipelines.prepare.conftest import SETTINGS, bytes_of, planned, prepared
+from tests.data_pipelines.prepare.filming import film
+from tests.data_pipelines.prepare.misbehaving import hang_or_die
+from thjax.core.errors import RunStopped, UserError
+
+
+def ledger(directory):
+    return [json.loads(line) for line in (directory / "manifest.jsonl").read_text().splitlines()]
+
+
+def test_what_is_discovered_is_written_or_has_a_reason(corpus):
+    manifest = Manifest.load(corpus)
+    manifest.verify()
+    assert manifest.content["counts"] == {
+        "discovered": 19, "written": 16, "quarantined": 3, "excluded": 0, "removed": 0,
+        "reasons": {"empty_file": 1, "no_audio": 1, "unreadable": 1}}
+    lines = ledger(corpus)
+    assert collections.Counter(line["status"] for line in lines) == {"ok": 16, "quarantined": 3}
+    assert [line["key"] for line in lines] == sorted(line["key"] for line in lines) and len(lines) == 19
+    bad = [json.loads(line) for line in (corpus / "quarantine.jsonl").read_text().splitlines()]
+    assert {line["source"]: line["reason"] for line in bad} == {
+        "a/empty.mp4": "empty_file", "b/junk.mp4": "unreadable", "c/mute.mp4": "no_audio"}
+    assert manifest.content["division"]["name"] == "speakers_80_10_10" and manifest.content["licence"]
+
+
+def test_the_corpus_can_be_trained_on(corpus):
+    from data_pipelines.loader import Loader
+    from thjax.core.data_spec import CropSpec, DataSpec
+
+    loader = Loader(corpus, DataSpec(split="train", window=8, batch=2, crop=CropSpec("none", 16, 16)))
+    batch = loader.batch_at(0)
+    assert batch["frames"].shape == (2, 8, 16, 16, 3) and batch["frames"].std() > 5
+    assert batch["valid"].all() and abs(batch["audio"]).max() > 3000
+
+
+def test_where_the_films_lie_is_no_part_of_the_corpus(corpus, copy, tmp_path):
+    again = prepared(copy, tmp_path / "out").directory
+    different = {name for name, content in bytes_of(corpus).items() if bytes_of(again)[name] != content}
+    assert different == {"plan/clips.jsonl", "plan/plan.json", "plan/shards.jsonl"} | {
+        name for name in different if name.startswith("done/")}
+    assert Manifest.load(again).hash == Manifest.load(corpus).hash
+
+
+@pytest.mark.multi_process
+def test_two_ranks_with_processes_write_what_one_writes_alone(corpus, tree, tmp_path):
+    first = prepared(tree, tmp_path / "out", hands=Hands(0, rank=1, nshard=2))
+    assert first is None and not (tmp_path / "out" / "dataset.json").exists()
+    prepared(tree, tmp_path / "out", hands=Hands(2, rank=0, nshard=2))
+    assert bytes_of(tmp_path / "out") == bytes_of(corpus)
+
+
+KILLED = """
+import sys
+from tests.data_pipelines.prepare.conftest import prepared
+prepared(sys.argv[1], __import__("pathlib").Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.multi_process
+def test_killed_and_started_again_it_gives_the_same_bytes(corpus, tree, tmp_path):
+    """Killed when the first shard is there: that one is kept, the others are made."""
+    out = tmp_path / "out"
+    run = subprocess.Popen([sys.executable, "-c", KILLED, str(tree), str(out)], cwd=os.getcwd())
+    until = time.monotonic() + 120
+    while not list(out.glob("done/*.json")) and run.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    kept = {path.name: path.stat().st_mtime_ns for path in out.glob("*.array_record")}
+    assert kept
+    prepared(tree, out)
+    assert bytes_of(out) == bytes_of(corpus)
+    done = {path.name for path in out.glob("done/*.json")}
+    assert any(path.stat().st_mtime_ns == kept.get(path.name) for path in out.glob("*.array_record")) and len(done) == 3
+
+
+def test_a_second_run_decodes_nothing_and_keeps_every_byte(corpus, tree, tmp_path):
+    out = shutil.copytree(corpus, tmp_path / "out")
+    prepared(tree, out, make=lambda reference: pytest.fail("decoded again"))
+    assert bytes_of(out) == bytes_of(corpus)
+
+
+def test_too_many_bad_clips_end_with_status_3_and_no_corpus(tree, tmp_path):
+    with pytest.raises(TooManyBad, match=r"3 of 19 clips are bad \(1 empty_file, 1 no_audio, 1 unreadable\)") as raised:
+        prepared(tree, tmp_path, max_bad=0.1)
+    assert raised.value.exit_code == 3
+    assert not (tmp_path / "dataset.json").exists() and (tmp_path / "quarantine.jsonl").exists()
+    accepted = prepared(tree, tmp_path, max_bad=0.2, make=lambda reference: pytest.fail("decoded again"))
+    assert accepted.content["counts"]["quarantined"] == 3
+
+
+def test_a_hopeless_run_stops_before_its_end(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr("data_pipelines.prepare.run.FEW", 2)
+    monkeypatch.setattr("data_pipelines.prepare.run.POLL_SECONDS", 0.01)
+    tried = []
+
+    def fail(reference):
+        tried.append(reference)
+        time.sleep(0.05)
+        raise BadClip("no_video", "nothing")
+
+    with pytest.raises(TooManyBad, match="no_video"):
+        prepared(tree, tmp_path, max_bad=0.1, make=fail)
+    assert len(tried) < 18
+
+
+def test_a_changed_film_is_made_anew_after_a_new_scan(corpus, copy, tmp_path):
+    out = tmp_path / "out"
+    prepared(copy, out)
+    film(copy / "b" / "c9.mp4", 12, size=(32, 40), tone=0.3)
+    assert prepared(copy, out).content["counts"]["discovered"] == 19
+    assert prepared(copy, out, again=True).content["counts"] | {"reasons": 0} == {
+        "discovered": 20, "written": 17, "quarantined": 3, "excluded": 0, "removed": 0, "reasons": 0}
+
+
+def test_a_signal_ends_work_between_two_clips(tree, tmp_path):
+    def interrupting(reference):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.3)
+        return make_clip(reference, SETTINGS)
+
+    with pytest.raises(RunStopped, match="the same command goes on from there") as raised:
+        prepared(tree, tmp_path, make=interrupting)
+    assert raised.value.exit_code == 143 and not list(tmp_path.glob("*.incomplete"))
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_later(corpus, tree, tmp_path, monkeypatch):
+    class FullDisk:
+        def __init__(self, path, options):
+            open(path, "wb").close()
+
+        def write(self, data):
+            raise RuntimeError("write() failed: No space left on device; writing x; at byte 61440")
+
+        def close(self):
+            pass
+
+    with monkeypatch.context() as patched:
+        patched.setattr("data_pipelines.writer.ArrayRecordWriter", FullDisk)
+        with pytest.raises(DataError, match="No space left on device.*make room on the disk and rerun"):
+            prepared(tree, tmp_path)
+    assert not list(tmp_path.glob("*.array_record*"))
+    prepared(tree, tmp_path)
+    assert bytes_of(tmp_path) == bytes_of(corpus)
+
+
+def test_two_runs_do_not_write_the_same_shards(tmp_path):
+    with guard.alone(tmp_path, 0, 2), guard.alone(tmp_path, 1, 2):
+        for rank, nshard in ((0, 2), (0, 1)):
+            with pytest.raises(UserError, match="another process writes"), guard.alone(tmp_path, rank, nshard):
+                pass
+
+
+@pytest.mark.parametrize("hands,message", [
+    ({"rank": 2, "nshard": 2}, "rank 2 must be 0 to 1"), ({"timeout": 0}, "timeout 0 above 0"),
+])
+def test_wrong_hands_are_named(hands, message):
+    with pytest.raises(DataError, match=message):
+        Hands(**hands)
+
+
+def reference(name):
+    return ClipReference(f"toy/s/{name}", "toy/s", Location(f"{name}.mp4"))
+
+
+@pytest.mark.multi_process
+def test_a_clip_that_hangs_dies_or_errs_costs_itself_alone():
+    with Makers(hang_or_die, True, 60) as makers:
+        first = makers(reference("good"))
+        assert first["process"] != os.getpid()
+        assert makers(reference("errs")).args == (
+            "failed", "errs.mp4: ZeroDivisionError: nobody foresaw this")
+        assert makers(reference("good")) == first
+        died = makers(reference("dies"))
+        assert (died.reason, died.detail) == ("decode_crashed", f"dies.mp4: its process ended with status "
+                                                                f"{-signal.SIGSEGV}, 2 times")
+        assert makers(reference("good"))["process"] != first["process"]
+    impatient = ClipProcess(hang_or_die, 0.2)
+    assert impatient(reference("hangs")).reason == "decode_hung"
+    assert not multiprocessing.active_children()
+
+
+def test_the_plan_names_what_it_cannot_do(tree, tmp_path):
+    (tmp_path / "empty" / "s").mkdir(parents=True)
+    (tmp_path / "empty" / "s" / "a.mp4").touch()
+    with pytest.raises(DataError, match="not one clip of folder to prepare among 1 things found"):
+        planned(tmp_path / "empty", tmp_path / "a")
+    with pytest.raises(DataError, match="no split 'halves' of folder; there are speakers_80_10_10"):
+        planned(tree, tmp_path / "b", split="halves")
+
+
+def test_two_clips_with_one_key_and_a_name_that_is_no_text_are_counted(tmp_path, tree):
+    from data_pipelines.prepare import plan as planning
+
+    class Odd:
+        name, licence, layout = "folder", "none", ""
+
+        def scan(self, root, workers):
+            for name in ("c0", "c1", "c0"):
+                yield ClipReference("folder/a/c0" if name == "c0" else "folder/a/c1", "folder/a",
+                                    Location(f"{tree}/a/{name}.mp4"))
+            yield ClipReference("folder/a/\udcff", "folder/a", Location(f"{tree}/a/c2.mp4"))
+
+    wish = planning.Wish("folder", str(tree), SETTINGS)
+    plan = planning.make(Odd(), wish, tmp_path)
+    hands = Hands(0)
+    from data_pipelines.prepare import run as running
+
+    with hands.makers(functools.partial(make_clip, settings=SETTINGS)) as makers:
+        manifest = running.write(plan, plan.writer(), makers, hands, 1.0)
+    assert manifest.content["counts"] == {
+        "discovered": 4, "written": 2, "quarantined": 2, "excluded": 0, "removed": 0,
+        "reasons": {"duplicate_key": 1, "name_not_utf8": 1}}
+
+
+def test_one_command_scans_plans_predicts_and_prepares(corpus, tree, tmp_path, capsys):
+    words = ["--corpus", "folder", "--root", str(tree), "--out", str(tmp_path), "--size", "16", "--workers", "0"]
+    assert command.run(["plan", *words]) == 0
+    assert "19 discovered, 18 to prepare" in capsys.readouterr().out
+    assert command.run(["prepare", *words, "--max-bad", "0.5"]) == 0
+    said = capsys.readouterr().out
+    assert "predicted from 1 clips (" in said and "core-hours" in said
+    assert "19 discovered = 16 written + 3 quarantined + 0 excluded + 0 removed (" in said
+    assert Manifest.load(tmp_path).hash == Manifest.load(corpus).hash
+    with pytest.raises(DataError, match="no such folder; give the folder that folder was unpacked into"):
+        command.run(["prepare", *words, "--root", str(tmp_path / "nowhere")])
+    with pytest.raises(DataError, match="1 of 1 clips are smaller than --size 64, for example"):
+        command.run(["prepare", *words, "--out", str(tmp_path / "large"), "--size", "64"])
