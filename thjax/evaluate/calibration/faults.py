@@ -161,8 +161,8 @@ def _swapped_identity(clip, other, share):
 
 
 FAULTS = {
-    "blur": Fault("sigma in pixels of a 96 px frame", (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0), _pixels(_blur)),
-    "slight_blur": Fault("the same, up to sigma 1", tuple(s for s in SHARES), _pixels(_blur)),
+    "blur": Fault("sigma in pixels of a 96 px frame", (0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0), _pixels(_blur)),
+    "slight_blur": Fault("the same, up to sigma 1", (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), _pixels(_blur)),
     "noise": Fault("standard deviation in grey levels", (1, 2, 4, 8, 12, 16, 24, 32), _pixels(_noise)),
     "jpeg": Fault("100 minus the quality", (5, 20, 35, 50, 60, 70, 80, 90), _pixels(_jpeg)),
     "brightness": Fault("share of the light taken away", tuple(s / 2 for s in SHARES), _pixels(_brightness)),

@@ -1,0 +1,110 @@
+"""dirfa: a transformer draws action units and head pose from speech, one of many plausible motions.
+
+Paper: Wu, Yu, Zhan, Zhang, Zhang, Lu, "Audio-Driven Talking Face Generation with Diverse yet Realistic Facial
+Animations", 2023 (wu2023). The mapping network; paper against ours:
+thjax/systems/dirfa/README.md.
+
+    thjax train dirfa:VARIANT --data DIR --out DIR
+
+| variant | what it is | expected result | hours |
+|---|---|---|---|
+| `demo` | narrow, mixture head; embedded corpus, one CPU core | not measured yet | - |
+| `synthetic` | size `s`, the paper's head on the embedded corpus, one GPU | not measured yet | - |
+| `lrw` | size `m` on LRW's clips of 29 frames | not measured yet | - |
+| `voxceleb2` | size `m` on VoxCeleb2 | not measured yet | - |
+| `ablation_no_prob` | `synthetic` without categories: a regression | not measured yet | - |
+| `ablation_no_tbm` | `synthetic` without the temporally biased mask: sinusoidal positions | not measured yet | - |
+| `ablation_d10` ... `ablation_d750` | `synthetic` with D = 10, 100, 250, 500, 750 categories | not measured yet | - |
+"""
+
+import dataclasses
+import functools
+
+from thjax.core.config import TrainConfig
+from thjax.core.data_spec import CropSpec, DataSpec
+from thjax.optim import OptimizerConfig
+from thjax.systems.dirfa.config import (
+    FIELDS,
+    Config,
+    LossConfig,
+    MapperConfig,
+    OptimizersConfig,
+    ScheduleConfig,
+    mapper_of_size,
+)
+
+PIXEL_FREE = CropSpec("none", height=64, width=64)
+
+
+def demo() -> Config:
+    """Minutes on one CPU core. Every departure from the paper is listed in the system's README."""
+    steps = 4000
+    return Config(
+        data=DataSpec(fields=FIELDS, window=75, batch=8, crop=PIXEL_FREE),
+        mapper=MapperConfig(width=160, layers=3, heads=4, history="waves", head="mixture"),
+        losses=LossConfig(unscored=25, lip_noise=1.0, lip_readout=1.0, gain_db=6.0),
+        optimizers=OptimizersConfig(
+            mapper=OptimizerConfig(learning_rate=2.5e-3, b1=0.9, b2=0.98, warmup_steps=100, decay="cosine",
+                                   decay_steps=steps, clip_norm=1.0),
+            ema=0.98,
+        ),
+        schedule=ScheduleConfig(steps=steps),
+        train=TrainConfig(evaluate_every=1000, evaluate_clips=24, checkpoint_every=1000, log_every=50),
+    )
+
+
+def synthetic() -> Config:
+    """Size `s` with the paper's free logits, on records of the embedded corpus."""
+    return Config(
+        data=DataSpec(fields=FIELDS, window=75, batch=64, crop=PIXEL_FREE),
+        mapper=mapper_of_size("s"), losses=LossConfig(unscored=25, gain_db=6.0), schedule=ScheduleConfig(epochs=200),
+    )
+
+
+def lrw() -> Config:
+    """Whole clips of LRW: 29 frames, fewer than tau."""
+    return Config(
+        data=DataSpec(fields=FIELDS, window=29, batch=64, crop=PIXEL_FREE),
+        mapper=mapper_of_size("m"), losses=LossConfig(unscored=0, gain_db=6.0),
+        schedule=ScheduleConfig(epochs=100, patience=10),
+    )
+
+
+def voxceleb2() -> Config:
+    """Records of VoxCeleb2, 75 to 106 frames."""
+    return Config(
+        data=DataSpec(fields=FIELDS, window=106, batch=64, crop=PIXEL_FREE),
+        mapper=mapper_of_size("m"), losses=LossConfig(unscored=50, gain_db=6.0),
+        schedule=ScheduleConfig(epochs=50, patience=5),
+    )
+
+
+def ablation_no_prob() -> Config:
+    """Continuous values instead of categories: the paper's "w/o Prob"."""
+    return _with_mapper(head="regression", history="waves")
+
+
+def ablation_no_tbm() -> Config:
+    """Plain causal mask within the same band, sinusoidal positions: the paper's "w/o TBM"."""
+    return _with_mapper(positions="sinusoidal")
+
+
+def _with_mapper(**changes) -> Config:
+    base = synthetic()
+    return dataclasses.replace(base, mapper=dataclasses.replace(base.mapper, **changes))
+
+
+_MAKERS = {maker.__name__: maker for maker in (demo, synthetic, lrw, voxceleb2, ablation_no_prob, ablation_no_tbm)}
+_MAKERS |= {f"ablation_d{d}": functools.partial(_with_mapper, categories=d) for d in (10, 100, 250, 500, 750)}
+VARIANTS = tuple(_MAKERS)
+
+
+def get_config(variant: str) -> Config:
+    """The config of a variant.
+
+    Raises:
+        ValueError: the variant is unknown; lists the known ones.
+    """
+    if variant not in _MAKERS:
+        raise ValueError(f"dirfa has no variant {variant!r}; it has {', '.join(VARIANTS)}")
+    return dataclasses.replace(_MAKERS[variant](), variant=variant)
