@@ -23,9 +23,11 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from data_pipelines import files, records, schema, statistics
+from data_pipelines.index import index_of
 from data_pipelines.manifest import DATASET_FILE, INDEX_FILE, LEDGER_FILE, Manifest
 from data_pipelines.order import permutation
 from data_pipelines.schema import DataError
+from data_pipelines.shard_content import LostClip, ShardContent, fields_of, label_source_of, ledger
 from data_pipelines.shards import count_records, open_shard
 
 # group_size 1: records are read one by one in random order. JPEG does not compress again.
@@ -52,23 +54,6 @@ class Shard:
     count: int
     clips: tuple[str, ...]
     content: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class LostClip:
-    """A clip of the plan that cannot be used; `make_clip` returns it in a clip's place.
-
-    Attributes:
-        key: of the clip.
-        speaker: of the clip.
-        reason: a code.
-        ledger: what else the ledger is to say of it.
-    """
-
-    key: str
-    speaker: str
-    reason: str
-    ledger: Mapping = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +142,7 @@ class Writer:
         path = self.shard_path(shard)
         (path.parent / DONE_FOLDER).mkdir(parents=True, exist_ok=True)
         self._report_path(shard).unlink(missing_ok=True)
-        shard_content = _ShardContent()
+        shard_content = ShardContent()
         with files.whole(path) as temporary:
             output = ArrayRecordWriter(str(temporary), ARRAY_RECORD_OPTIONS)
             try:
@@ -190,7 +175,7 @@ class Writer:
         report = json.loads(self._report_path(shard).read_text())
         if not (pending.is_file() and json.loads(pending.read_text())["sha256"] == files.sha256(path)):
             keep, reader = set(shard.clips), open_shard(path)
-            content = _ShardContent()
+            content = ShardContent()
             content.clips, content.lost = (
                 [line for line in report.get(part, ()) if line["key"] in keep] for part in ("clips", "lost"))
             content.fields, content.label_source = report["fields"], report["label_source"]
@@ -226,14 +211,14 @@ class Writer:
             if report is None:
                 raise DataError(f"{self.shard_path(shard)} is not written yet; write every shard of the plan, "
                                 "then finish")
-        fields = _fields(reports)
+        fields = fields_of(reports)
         for shard, report in zip(shards, reports, strict=True):
             if report["fields"] != fields and report["rows"]:
                 raise DataError(f"{self.shard_path(shard).name} has the fields {report['fields']}, others {fields}; "
                                 "every clip of a corpus must have the same")
         speakers = sorted({line["speaker"] for report in reports for line in report["clips"]})
         with files.whole(directory / LEDGER_FILE) as temporary, open(temporary, "w") as file:
-            file.writelines(_ledger(reports, lines))
+            file.writelines(ledger(reports, lines))
         with files.whole(directory / INDEX_FILE) as temporary, open(temporary, "wb") as file:
             np.savez(file, **index_of(shards, reports, speakers))
         content = self._describe(shards, reports, speakers)
@@ -241,7 +226,7 @@ class Writer:
         self._remove_strangers(shards)
         return Manifest.load(directory)
 
-    def _whole_report(self, shard: Shard, content: "_ShardContent", path: Path) -> dict:
+    def _whole_report(self, shard: Shard, content: ShardContent, path: Path) -> dict:
         return content.report() | {"plan": self._plan_hash(shard), "sha256": files.sha256(path),
                                    "bytes": path.stat().st_size}
 
@@ -285,7 +270,7 @@ class Writer:
             "schema": schema.VERSION, "dataset": self.dataset, "height": height, "width": width, "codec": self.codec,
             "frames_per_second": schema.FPS, "sample_rate": schema.SAMPLE_RATE,
             "source": self.source, "rebuild": self.rebuild,
-            "fields": _fields(reports), "label_source": _label_source(reports),
+            "fields": fields_of(reports), "label_source": label_source_of(reports),
             "coefficients": list(self.coefficients),
             "odd_coefficients": None if self.odd_coefficients is None else list(self.odd_coefficients),
             "splits": {split: statistics.merge(part) for split, part in parts.items()},
@@ -308,52 +293,6 @@ class Writer:
                 report.unlink()
 
 
-class _ShardContent:
-    """What a shard holds, gathered while it is written."""
-
-    def __init__(self):
-        self.clips, self.rows, self.statistics, self.label_source = [], [], [], {}
-        self.lost: list[dict] = []
-        self.fields: list[str] | None = None
-
-    def add_clip(self, clip: dict) -> list[bytes]:
-        """Encodes a clip into records of at most one segment each and counts it.
-
-        Raises:
-            DataError: its labels are not those of the clips before it.
-        """
-        encoded = []
-        for record in records.segments(clip):
-            data = records.encode(record)
-            labels = sorted(name for name in records.LABELS if name in record)
-            self.fields = labels if self.fields is None else self.fields
-            if labels != self.fields:
-                raise DataError(f"{clip['key']}: labels {labels}, clips before it have {self.fields}; "
-                                "every clip of a corpus must have the same")
-            self.add_record(records.decode(data))
-            encoded.append(data)
-        self.label_source |= clip.get("label_source", {})
-        self.clips.append({"key": clip["key"], "split": clip["split"], "speaker": clip["speaker"], "status": "ok",
-                           "frames": records.clip_frames(clip), "segments": len(encoded),
-                           "sentence": clip.get("sentence", ""), **clip.get("ledger", {})})
-        return encoded
-
-    def add_record(self, record: dict) -> None:
-        """Counts a decoded record."""
-        self.rows.append([record["n"], record["segment"]])
-        self.statistics.append(statistics.of_record(record))
-
-    def add_lost(self, clip: LostClip, split: str) -> None:
-        """Counts a clip of the plan that cannot be used."""
-        self.lost.append({"key": clip.key, "split": split, "speaker": clip.speaker, "status": "quarantined",
-                          "reason": clip.reason, **clip.ledger})
-
-    def report(self) -> dict:
-        report = {"clips": self.clips, "rows": self.rows, "fields": self.fields or [],
-                  "label_source": self.label_source, "statistics": statistics.merge(self.statistics)}
-        return report | ({"lost": self.lost} if self.lost else {})
-
-
 def _written(path: Path, action: Callable, *arguments) -> None:
     """Runs a method of an ArrayRecordWriter, which reports a full disk as a RuntimeError of its own."""
     try:
@@ -361,48 +300,3 @@ def _written(path: Path, action: Callable, *arguments) -> None:
     except RuntimeError as error:
         why = str(error).partition(";")[0]
         raise DataError(f"{path} could not be written ({why}); make room on the disk and rerun the command") from None
-
-
-def _ledger(reports: Sequence[dict], lines: Iterable[dict]) -> list[str]:
-    """All lines of the ledger, sorted by key."""
-    everything = [(line["key"], json.dumps(line, sort_keys=True) + "\n")
-                  for part in (*(report["clips"] for report in reports), *(r.get("lost", ()) for r in reports), lines)
-                  for line in part]
-    return [text for _, text in sorted(everything)]
-
-
-def _fields(reports: Sequence[dict]) -> list[str]:
-    """Labels of the corpus: those of the first shard that holds a clip."""
-    return next((report["fields"] for report in reports if report["rows"]), [])
-
-
-def _label_source(reports: Sequence[dict]) -> dict:
-    return {name: source for report in reports for name, source in report["label_source"].items()}
-
-
-def index_of(shards: Sequence[Shard], reports: Sequence[dict], speakers: list[str]) -> dict[str, np.ndarray]:
-    """The columnar index: one entry a record, clips numbered in the order of their keys.
-
-    At most 40 bytes a record, keys included: `clip_keys` holds one text after the other, `clip_ends` where each ends.
-    """
-    lines = [line for report in reports for line in report["clips"]]
-    keys = [line["key"].encode() for line in lines]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    number = np.empty(len(keys), np.int32)
-    number[order] = np.arange(len(keys), dtype=np.int32)
-    speaker_number = {name: place for place, name in enumerate(speakers)}
-    segments = np.array([line["segments"] for line in lines], np.int64)
-    rows = np.array([row for report in reports for row in report["rows"]], np.int32).reshape(-1, 2)
-    counts = [len(report["rows"]) for report in reports]
-    splits = list(dict.fromkeys(shard.split for shard in shards))
-    owner = [speaker_number[line["speaker"]] for line in lines]
-    of_shard = lambda values, dtype: np.repeat(np.array(values, dtype), counts)
-    return {
-        "shard": of_shard(range(len(shards)), np.int32),
-        "offset": np.concatenate([np.arange(count, dtype=np.int32) for count in counts] or [np.zeros(0, np.int32)]),
-        "n": rows[:, 0].astype(np.int16), "segment": rows[:, 1].astype(np.int16),
-        "clip": np.repeat(number, segments), "speaker": np.repeat(np.array(owner, np.int32), segments),
-        "split": of_shard([splits.index(shard.split) for shard in shards], np.int8),
-        "clip_keys": np.frombuffer(b"".join(keys[place] for place in order), np.uint8),
-        "clip_ends": np.cumsum([len(keys[place]) for place in order], dtype=np.int64),
-    }

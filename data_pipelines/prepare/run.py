@@ -16,7 +16,8 @@ from data_pipelines.prepare.plan import Plan, below, reasons_of
 from data_pipelines.prepare.process import Make, Makers
 from data_pipelines.prepare.reasons import BadClip, TooManyBad
 from data_pipelines.schema import DataError
-from data_pipelines.writer import LostClip, Shard, Writer
+from data_pipelines.shard_content import LostClip
+from data_pipelines.writer import Shard, Writer
 
 QUARANTINE_FILE = "quarantine.jsonl"
 POLL_SECONDS = 0.1

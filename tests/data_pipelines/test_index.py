@@ -7,10 +7,10 @@ import time
 
 import numpy as np
 
-from data_pipelines.index import Index
+from data_pipelines.index import Index, index_of
 from data_pipelines.manifest import Manifest
 from data_pipelines.shards import ShardReader
-from data_pipelines.writer import Shard, Writer, index_of
+from data_pipelines.writer import Shard, Writer
 
 CLIPS, SHARDS = 1_100_000, 3_000
 

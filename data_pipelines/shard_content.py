@@ -1,0 +1,90 @@
+"""What a shard holds, gathered while it is written, and what the reports of all shards say together."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from data_pipelines import records, statistics
+from data_pipelines.schema import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class LostClip:
+    """A clip of the plan that cannot be used; `make_clip` returns it in a clip's place.
+
+    Attributes:
+        key: of the clip.
+        speaker: of the clip.
+        reason: a code.
+        ledger: what else the ledger is to say of it.
+    """
+
+    key: str
+    speaker: str
+    reason: str
+    ledger: Mapping = dataclasses.field(default_factory=dict)
+
+
+class ShardContent:
+    """What a shard holds, gathered while it is written."""
+
+    def __init__(self):
+        self.clips, self.rows, self.statistics, self.label_source = [], [], [], {}
+        self.lost: list[dict] = []
+        self.fields: list[str] | None = None
+
+    def add_clip(self, clip: dict) -> list[bytes]:
+        """Encodes a clip into records of at most one segment each and counts it.
+
+        Raises:
+            DataError: its labels are not those of the clips before it.
+        """
+        encoded = []
+        for record in records.segments(clip):
+            data = records.encode(record)
+            labels = sorted(name for name in records.LABELS if name in record)
+            self.fields = labels if self.fields is None else self.fields
+            if labels != self.fields:
+                raise DataError(f"{clip['key']}: labels {labels}, clips before it have {self.fields}; "
+                                "every clip of a corpus must have the same")
+            self.add_record(records.decode(data))
+            encoded.append(data)
+        self.label_source |= clip.get("label_source", {})
+        self.clips.append({"key": clip["key"], "split": clip["split"], "speaker": clip["speaker"], "status": "ok",
+                           "frames": records.clip_frames(clip), "segments": len(encoded),
+                           "sentence": clip.get("sentence", ""), **clip.get("ledger", {})})
+        return encoded
+
+    def add_record(self, record: dict) -> None:
+        """Counts a decoded record."""
+        self.rows.append([record["n"], record["segment"]])
+        self.statistics.append(statistics.of_record(record))
+
+    def add_lost(self, clip: LostClip, split: str) -> None:
+        """Counts a clip of the plan that cannot be used."""
+        self.lost.append({"key": clip.key, "split": split, "speaker": clip.speaker, "status": "quarantined",
+                          "reason": clip.reason, **clip.ledger})
+
+    def report(self) -> dict:
+        """What the corpus's own files are later made of, as JSON can hold it."""
+        report = {"clips": self.clips, "rows": self.rows, "fields": self.fields or [],
+                  "label_source": self.label_source, "statistics": statistics.merge(self.statistics)}
+        return report | ({"lost": self.lost} if self.lost else {})
+
+
+def ledger(reports: Sequence[dict], lines: Iterable[dict]) -> list[str]:
+    """All lines of the ledger, sorted by key."""
+    everything = [(line["key"], json.dumps(line, sort_keys=True) + "\n")
+                  for part in (*(report["clips"] for report in reports), *(r.get("lost", ()) for r in reports), lines)
+                  for line in part]
+    return [text for _, text in sorted(everything)]
+
+
+def fields_of(reports: Sequence[dict]) -> list[str]:
+    """Labels of the corpus: those of the first shard that holds a clip."""
+    return next((report["fields"] for report in reports if report["rows"]), [])
+
+
+def label_source_of(reports: Sequence[dict]) -> dict:
+    """Where the labels come from: {field: source}."""
+    return {name: source for report in reports for name, source in report["label_source"].items()}
