@@ -72,7 +72,11 @@ def test_a_face_speaks(work):
 def test_a_table_with_controls(work):
     printed = thjax("evaluate", "--checkpoint", "run", "--data", "corpus", "--out", "table", cwd=work)
     rows = json.loads((work / "table" / "table.json").read_text())["rows"]
-    assert list(rows) == ["ours", "copy_first_frame", "wrong_audio", "silent_audio", "re_encoded_truth"]
+    assert list(rows) == ["ours", "copy_first_frame", "wrong_audio", "silent_audio", "re_encoded_truth", "static_pose",
+                          "replayed_pose", "independent_pose"]
+    judged = {"wer[synthetic]", "lse_c[synthetic]", "lmd[synthetic]", "acd[synthetic, head 64]", "hs[synthetic]"}
+    assert judged <= rows["ours"].keys()
+    assert rows["re_encoded_truth"]["wer[synthetic]"]["mean"] < rows["copy_first_frame"]["wer[synthetic]"]["mean"]
     assert rows["re_encoded_truth"]["mouth_psnr"]["mean"] > rows["copy_first_frame"]["mouth_psnr"]["mean"]
     assert "mouth_psnr_vs_copy_first_frame" in printed
     assert (work / "table" / "report.html").stat().st_size > 10_000

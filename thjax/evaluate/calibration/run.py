@@ -51,24 +51,33 @@ def broken(result: dict[str, dict[str, Cell]]) -> list[str]:
 
 
 def terminal_table(result: dict[str, dict[str, Cell]]) -> Table:
-    """The matrix: + up, - down, 0 silent, . free; ! behind a cell that does not hold."""
+    """The matrix: + up, - down, 0 silent, . free; ! behind a cell that does not hold; empty where nothing is asked."""
     grid = Table("metric", *(name.replace("_", "\n") for name in FAULTS), padding=(0, 0))
     for metric, row in result.items():
-        grid.add_row(metric, *(MARKS[row[f].kind] + ("" if row[f].holds else "!") for f in FAULTS))
+        grid.add_row(metric, *(_mark(row[fault]) if fault in row else "" for fault in FAULTS))
     return grid
+
+
+def _mark(cell: Cell) -> str:
+    return MARKS[cell.kind] + ("" if cell.holds else "!")
 
 
 def picture(result: dict[str, dict[str, Cell]], path: Path) -> None:
     """Writes the matrix as PNG: what is asked by colour, the rank correlation as a figure, red where it fails."""
     figure, axis = plt.subplots(figsize=(1.6 + 0.62 * len(FAULTS), 1.2 + 0.26 * len(result)))
-    colours = [[matplotlib.colors.to_rgb(COLOURS[row[f].kind] if row[f].holds else BROKEN) for f in FAULTS]
-               for row in result.values()]
+    colours = [[_colour(row.get(fault)) for fault in FAULTS] for row in result.values()]
     axis.imshow(np.array(colours), aspect="auto")
     for line, row in enumerate(result.values()):
         for column, fault in enumerate(FAULTS):
-            axis.text(column, line, f"{row[fault].spearman:+.2f}", ha="center", va="center", fontsize=6)
+            if fault in row:
+                axis.text(column, line, f"{row[fault].spearman:+.2f}", ha="center", va="center", fontsize=6)
     names = [name.replace("_", " ") for name in FAULTS]
     axis.set_xticks(range(len(FAULTS)), names, rotation=40, ha="right", fontsize=7)
     axis.set_yticks(range(len(result)), list(result), fontsize=7)
     axis.set_title("green up, blue down, grey silent, white free, red fails; figures are rank correlations", fontsize=7)
     save_figure(figure, path)
+
+
+def _colour(cell: Cell | None) -> tuple[float, float, float]:
+    kind = "free" if cell is None else cell.kind
+    return matplotlib.colors.to_rgb(BROKEN if cell is not None and not cell.holds else COLOURS[kind])

@@ -1,0 +1,72 @@
+"""The committed examination of the judges: not stale, above their bars, beside their controls."""
+
+import json
+import math
+
+import pytest
+
+from benchmarks.judges import CODE, RESULT, kind_hash
+from configs.judges import RECIPES
+from thjax.judge_training.making import kind_of, recipe_hash
+
+VERSIONS = ("loss", "metric")
+
+
+def rows(name):
+    made = json.loads(RESULT.read_text())["judges"][name]["rows"]
+    return {row: {metric: value["mean"] for metric, value in metrics.items()} for row, metrics in made.items()}
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_figures_belong_to_this_recipe_and_code(name):
+    made = json.loads(RESULT.read_text())["judges"][name]
+    assert made["recipe_hash"] == recipe_hash(name) and made["code_hash"] == kind_hash(kind_of(name)), (
+        f"{name} changed since its figures were made; run: make judges")
+
+
+def test_every_kind_has_both_versions():
+    assert set(RECIPES) == {f"{kind}_{version}" for kind in CODE for version in VERSIONS}
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sync(version):
+    made = rows(f"sync_{version}")
+    ours = made["ours"]
+    assert ours["loss"] <= 0.40 and ours["pairwise_accuracy"] >= 0.92
+    assert ours["offset_within_one"] >= 0.95 and ours["offset_exact"] >= 0.90
+    assert abs(made["shuffled_training"]["loss"] - math.log(2)) <= 0.02
+    assert abs(made["other_speaker_audio"]["pairwise_accuracy"] - 0.5) <= 0.03
+    assert made["half_pixel_jitter"]["confidence_lost"] <= 0.05
+    assert made["still_frames"]["offset_within_one"] < 0.25
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("version", VERSIONS)
+def test_lips(version):
+    made = rows(f"lips_{version}")
+    assert made["ours"]["wer"] <= 0.08 and made["ours"]["letters"] <= 0.30 and made["ours"]["other_slots"] <= 0.03
+    assert made["oracle_exact_track"]["wer"] <= 0.015
+    for control in ("wrong_video", "masked_mouth"):
+        assert abs(made[control]["wer"] - made["chance"]["wer"]) <= 0.05
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("version", VERSIONS)
+def test_identity(version):
+    made = rows(f"identity_{version}")
+    assert made["ours"]["eer"] < 0.02 and made["ours"]["eer_hair_redrawn"] < 0.05
+    assert min(made["colour_histogram"]["eer"], made["colour_histogram"]["eer_hair_redrawn"]) > 0.15
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("size", (64, 96, 128))
+@pytest.mark.parametrize("version", VERSIONS)
+def test_face(version, size):
+    ours = rows(f"face_{version}")["ours"]
+    assert ours[f"landmarks_{size}"] <= 3
+    assert max(ours[f"{angle}_degrees_{size}"] for angle in ("pitch", "yaw", "roll")) <= 2
+    assert min(ours[f"r_{unit}_{size}"] for unit in ("au20", "au25", "au26")) >= 0.9
+    assert ours[f"blink_f1_{size}"] >= 0.9
+    assert ours["found_faceless"] <= 0.01 and ours[f"found_{size}"] >= 0.99
