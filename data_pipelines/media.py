@@ -180,11 +180,13 @@ def probe(path: str | os.PathLike) -> Probe:
     """Decodes a file once and says what is in it.
 
     Raises:
-        DataError: missing, empty or not readable by ffmpeg.
+        DataError: missing, empty, not readable by ffmpeg, or without picture and sound.
     """
     path = existing_file(path, "media")
     with _opened(path) as container:
         video, audio = container.streams.video, container.streams.audio
+        if not video and not audio:
+            raise DataError(f"{path}: has neither picture nor sound; give a video or an audio file")
         frames = samples = 0
         for frame in container.decode(*video[:1], *audio[:1]):
             if hasattr(frame, "samples"):

@@ -248,3 +248,10 @@ def test_a_video_that_is_none_is_named(tmp_path):
     soundfile.write(tmp_path / "a.wav", speech(), 16_000)
     with pytest.raises(DataError, match="has no video stream"):
         next(media.video_frames(tmp_path / "a.wav"))
+
+
+def test_a_file_of_subtitles_is_no_media(tmp_path):
+    path = tmp_path / "words.srt"
+    path.write_text("1\n00:00:00,000 --> 00:00:01,000\nbin blue\n")
+    with pytest.raises(DataError, match="neither picture nor sound"):
+        media.probe(path)
