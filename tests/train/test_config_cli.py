@@ -50,7 +50,10 @@ def test_own_options_and_overrides_are_told_apart():
             ["toy:dmo", *PLACES],
             r"variant 'dmo' of toy is unknown; did you mean demo\? The variants are demo, two_stages, patience",
         ),
-        (["tyo:demo", *PLACES], r"system 'tyo' is unknown; did you mean toy\? The systems are dirfa, temporal_gan, toy"),
+        (
+            ["tyo:demo", *PLACES],
+            r"system 'tyo' is unknown; did you mean toy\? The systems are dirfa, temporal_gan, toy",
+        ),
         (["toy", *PLACES], "names no variant; use toy:VARIANT with one of demo"),
         (["toy:demo", "--data", "D"], "--out DIR is missing"),
         (["toy:demo", "--out", "O"], "--data DIR is missing"),
