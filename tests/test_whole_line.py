@@ -70,7 +70,7 @@ def test_a_face_speaks(work):
 
 
 def test_a_table_with_controls(work):
-    printed = thjax("evaluate", "--checkpoint", "run", "--data", "corpus", "--clips", "4", "--out", "table", cwd=work)
+    printed = thjax("evaluate", "--checkpoint", "run", "--data", "corpus", "--out", "table", cwd=work)
     rows = json.loads((work / "table" / "table.json").read_text())["rows"]
     assert list(rows) == ["ours", "copy_first_frame", "wrong_audio", "silent_audio", "re_encoded_truth", "static_pose",
                           "replayed_pose", "independent_pose"]
