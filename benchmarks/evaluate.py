@@ -33,6 +33,7 @@ class Repeated:
                       for clip in clips]
 
     def truths(self, numbers):
+        """The clips of these numbers, {number: ClipTruth}; a number past the last clip starts over."""
         from data_pipelines.schema import AUDIO_CONTEXT
         from thjax.evaluate.truth import ClipTruth
 

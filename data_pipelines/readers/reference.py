@@ -116,4 +116,3 @@ class Reader(Protocol):
         Raises:
             DataError: `root` is no folder, or nothing in it looks like the corpus.
         """
-        ...

@@ -39,11 +39,9 @@ class Source(Protocol):
 
     def truths(self, numbers: Sequence[int]) -> dict[int, ClipTruth]:
         """The true clips among these numbers that can be judged."""
-        ...
 
     def rows(self, truths: dict[int, ClipTruth]) -> Iterable[tuple[str, Callable[[], Takes]]]:
         """Names of the rows in order, each with the function that makes it for these clips."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)

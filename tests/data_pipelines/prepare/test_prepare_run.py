@@ -157,7 +157,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(corpus, tree, tmp_path, m
             raise RuntimeError("write() failed: No space left on device; writing x; at byte 61440")
 
         def close(self):
-            pass
+            """The real one has nothing more to write either."""
 
     with monkeypatch.context() as patched:
         patched.setattr("data_pipelines.writer.ArrayRecordWriter", FullDisk)

@@ -53,6 +53,7 @@ class Mapper(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self):
+        """Layers: the history's and the sound's way in, the blocks, and what is said of the next frame."""
         c, dense = self.config, lambda features: nn.Dense(features, dtype=self.dtype)
         if c.history == "table":
             self.table = nn.Embed(len(CHANNELS) * c.categories, c.table_features, dtype=self.dtype)
