@@ -9,9 +9,9 @@ from benchmarks.judges import RESULT
 from data_pipelines.synthetic.espeak import Espeak
 from thjax.evaluate.calibration import performances
 from thjax.evaluate.calibration.measuring import true_clip
-from thjax.evaluate.judges import KINDS, Judges
+from thjax.evaluate.judges import IDENTITY_SIDE, KINDS, Judges
 from thjax.evaluate.truth import Seen
-from thjax.judges import shipped
+from thjax.judges import identity, shipped
 from thjax.metrics.sync import sync
 
 LARGEST = 8_000_000
@@ -61,6 +61,10 @@ def test_a_person_is_nearer_to_himself_than_to_another(seen):
     (_, first, _), (_, second, _) = seen
     own = (first.faces[0] @ first.faces[1:].T).min()
     assert own > 0.3 > (first.faces @ second.faces.T).max()
+
+
+def test_the_side_in_metric_names_is_that_of_the_judge():
+    assert IDENTITY_SIDE == identity.SIDE
 
 
 def test_noise_is_no_face():

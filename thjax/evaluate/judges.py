@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from thjax.core.errors import UserError
+from thjax.judges.shipped import KINDS
 
 log = logging.getLogger(__name__)
-KINDS = ("sync", "lips", "identity", "face")
 METRIC_SUFFIX = "_metric"
 IDENTITY_CROP, IDENTITY_SIDE = "head", 64
 """What the judge of identity sees of a frame, and its side in pixels; they stand in names of metrics."""

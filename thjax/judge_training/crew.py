@@ -1,6 +1,7 @@
 """Work shared out to processes, in order, with the result of each kept on disk: interrupted, it goes on from there."""
 
 import concurrent.futures
+import concurrent.futures.process
 import inspect
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ import numpy as np
 from data_pipelines import files
 from data_pipelines.synthetic import corpus
 from data_pipelines.synthetic.settings import Corpus
+from thjax.core.errors import UserError
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 
@@ -49,6 +51,9 @@ def gather(make: Callable[[tuple], Arrays], jobs: Sequence[tuple], folder: Path,
                 for part in pool.map(make, jobs):
                     parts.append(part)
                     report(len(parts), len(jobs))
+            except concurrent.futures.process.BrokenProcessPool:
+                raise UserError(f"a process that drew {name} was killed, most likely for want of memory; run the same "
+                                "command again on fewer cores (taskset)") from None
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
     finally:

@@ -1,6 +1,7 @@
 """Every metric under every dose of every fault, a clip at a time; finished clips are kept on disk."""
 
 import concurrent.futures
+import concurrent.futures.process
 import dataclasses
 import functools
 import io
@@ -16,6 +17,7 @@ from data_pipelines.schema import AUDIO_CONTEXT
 from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.seeding import generator
 from data_pipelines.synthetic.settings import Place
+from thjax.core.errors import UserError
 from thjax.core.files import write_bytes
 from thjax.evaluate.calibration import performances
 from thjax.evaluate.calibration.faults import FAULTS, Take
@@ -82,6 +84,9 @@ def measure_everything(folder: Path, workers: int, report: Callable[[int, int], 
             for _ in pool.map(_measure_place, missing):
                 done += 1
                 report(done, len(paths))
+        except concurrent.futures.process.BrokenProcessPool:
+            raise UserError("a process that measured a clip was killed, most likely for want of memory; finished clips "
+                            "stay: run the same command with fewer --workers") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     return [Measured.read(path) for path in paths.values()]
