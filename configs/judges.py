@@ -39,7 +39,7 @@ def get_config(name: str):
 @recipe
 def face_loss() -> face.Recipe:
     """Narrower, other people and voices."""
-    return face.Recipe(network=FaceConfig(face=(16, 32, 64, 96), mouth=(16, 32, 64), hidden=96), seed=1)
+    return face.Recipe(network=FaceConfig(face=(16, 32, 64, 96), mouth=(20, 40, 80), hidden=112), seed=1)
 
 
 @recipe

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_pipelines import files, schema
+from data_pipelines import schema
 from data_pipelines.index import Index
 from data_pipelines.schema import DataError
 from data_pipelines.shards import count_records
+from thjax.core import files
 
 DATASET_FILE = "dataset.json"
 INDEX_FILE = "index.npz"

@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from data_pipelines import files
 from data_pipelines.schema import FPS, SAMPLE_RATE, DataError
+from thjax.core import files
 
 _AUDIO_BIT_RATE = 96_000
 _BT601 = 6  # matrix of standard-definition video, which is what swscale converts RGB with

@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from data_pipelines import files, records, schema, statistics
+from data_pipelines import records, schema, statistics
 from data_pipelines.index import index_of
 from data_pipelines.manifest import DATASET_FILE, INDEX_FILE, LEDGER_FILE, Manifest
 from data_pipelines.order import permutation
 from data_pipelines.schema import DataError
 from data_pipelines.shard_content import LostClip, ShardContent, fields_of, label_source_of, ledger
 from data_pipelines.shards import count_records, open_shard
+from thjax.core import files
 
 # group_size 1: records are read one by one in random order. JPEG does not compress again.
 ARRAY_RECORD_OPTIONS = "group_size:1,uncompressed"
@@ -157,7 +158,7 @@ class Writer:
                 _written(path, output.close)
             if count_records(temporary) != len(shard_content.rows):
                 raise DataError(f"{path} could not be written whole; make room on the disk and rerun the command")
-        files.write_json(self._report_path(shard), self._whole_report(shard, shard_content, path))
+        files.write_json(self._report_path(shard), self._whole_report(shard, shard_content, path), sort_keys=True)
         return True
 
     def keep_clips(self, shard: Shard) -> bool:
@@ -190,7 +191,7 @@ class Writer:
                             _written(path, output.write, data)
                 finally:
                     _written(path, output.close)
-                files.write_json(pending, self._whole_report(shard, content, temporary))
+                files.write_json(pending, self._whole_report(shard, content, temporary), sort_keys=True)
         os.replace(pending, self._report_path(shard))
         return True
 
@@ -222,7 +223,7 @@ class Writer:
         with files.whole(directory / INDEX_FILE) as temporary, open(temporary, "wb") as file:
             np.savez(file, **index_of(shards, reports, speakers))
         content = self._describe(shards, reports, speakers)
-        files.write_json(directory / DATASET_FILE, content | dict(extra))
+        files.write_json(directory / DATASET_FILE, content | dict(extra), sort_keys=True)
         self._remove_strangers(shards)
         return Manifest.load(directory)
 

@@ -6,11 +6,12 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_pipelines import files, records, schema, statistics
+from data_pipelines import records, schema, statistics
 from data_pipelines.manifest import Manifest
 from data_pipelines.prepare.reasons import REASONS
 from data_pipelines.readers.reference import REASONS as READER_REASONS
 from data_pipelines.shards import open_shard
+from thjax.core import files
 
 CARD_FOLDER = "card"
 SHEET = (4, 6)

@@ -7,10 +7,11 @@ import wave
 
 import numpy as np
 
-from data_pipelines import files, media, records, schema
+from data_pipelines import media, records, schema
 from data_pipelines.manifest import Manifest
 from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
+from thjax.core import files
 
 _COLUMNS = {"au": schema.AU_INTENSITY, "au_presence": tuple(f"{name}_presence" for name in schema.AU_PRESENCE),
             "pose": schema.POSE, "blink": ("blink",),

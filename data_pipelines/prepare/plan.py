@@ -12,12 +12,12 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from data_pipelines import files
 from data_pipelines.prepare.clip import Settings
 from data_pipelines.prepare.dividing import divide
 from data_pipelines.readers.reference import ClipReference, Location, Reader, Rejected
 from data_pipelines.schema import DataError
 from data_pipelines.writer import Shard, Writer
+from thjax.core import files
 
 FOLDER = "plan"
 VERSION = 1
@@ -117,12 +117,12 @@ def make(reader: Reader, wish: Wish, directory: Path, workers: int = 1, again: b
     per_shard = min(max(sum(map(len, parts.values())) // SHARDS_AIMED_AT, MIN_CLIPS_PER_SHARD), MAX_CLIPS_PER_SHARD)
     shards = Writer(directory, wish.corpus, wish.settings.size).plan(parts, wish.seed, per_shard)
     _store_shards(folder, [_with_content(shard, {key: found[key][1] for key in shard.clips}) for shard in shards])
-    files.write_json(folder / "excluded.json", excluded)
+    files.write_json(folder / "excluded.json", excluded, sort_keys=True)
     content = {
         "wish": dataclasses.asdict(wish), "settings": dataclasses.asdict(wish.settings), "corpus": wish.corpus,
         "licence": reader.licence, "division": division, "discovered": lines, "removed": removed | {"clips": gone},
     }
-    files.write_json(folder / "plan.json", content)
+    files.write_json(folder / "plan.json", content, sort_keys=True)
     return load(directory)
 
 
@@ -173,12 +173,13 @@ def drop_speaker(plan: Plan, speaker: str) -> Plan:
     _store_shards(folder, [dataclasses.replace(shard, clips=tuple(key for key in shard.clips if key not in mine))
                            for shard in plan.shards])
     excluded = json.loads((folder / "excluded.json").read_text())
-    files.write_json(folder / "excluded.json", {key: why for key, why in excluded.items() if key not in mine})
+    files.write_json(folder / "excluded.json", {key: why for key, why in excluded.items() if key not in mine},
+                     sort_keys=True)
     removed, division = plan.content["removed"], plan.content["division"]
     removed = {"speakers": sorted({*removed["speakers"], hidden(speaker)}), "clips": removed["clips"] + number}
     people = {side: [name for name in names if name != speaker] for side, names in division["speakers"].items()}
-    files.write_json(folder / "plan.json", plan.content | {"removed": removed,
-                                                           "division": division | {"speakers": people}})
+    changed = {"removed": removed, "division": division | {"speakers": people}}
+    files.write_json(folder / "plan.json", plan.content | changed, sort_keys=True)
     return load(plan.directory)
 
 

@@ -6,8 +6,8 @@ import json
 import pathlib
 import shutil
 
+from data_pipelines import guard
 from data_pipelines.manifest import DATASET_FILE
-from data_pipelines.prepare import guard
 from data_pipelines.prepare import plan as planning
 from data_pipelines.prepare.card import CARD_FOLDER
 from data_pipelines.prepare.run import finish

@@ -9,15 +9,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from data_pipelines import files
+from data_pipelines import guard
 from data_pipelines.manifest import Manifest
-from data_pipelines.prepare import guard
 from data_pipelines.prepare.plan import Plan, below, reasons_of
 from data_pipelines.prepare.process import Make, Makers
 from data_pipelines.prepare.reasons import BadClip, TooManyBad
 from data_pipelines.schema import DataError
 from data_pipelines.shard_content import LostClip
 from data_pipelines.writer import Shard, Writer
+from thjax.core import files
 
 QUARANTINE_FILE = "quarantine.jsonl"
 POLL_SECONDS = 0.1

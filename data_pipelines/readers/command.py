@@ -8,11 +8,11 @@ import pathlib
 import time
 from collections.abc import Iterable
 
-from data_pipelines import files
 from data_pipelines.readers import READERS
 from data_pipelines.readers.listing import printable
 from data_pipelines.readers.reference import REASONS, ClipReference, Reader, Rejected
 from data_pipelines.schema import DataError
+from thjax.core import files
 
 WORKERS = 16
 """Threads that list folders. They wait for the file system most of the time, so cores do not matter."""

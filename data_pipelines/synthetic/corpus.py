@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import thjax.face3d
-from data_pipelines import files, schema
+from data_pipelines import schema
 from data_pipelines.synthetic import grammar, motion, presets, speech, voices
 from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.identity import Identity, sample_identity
@@ -18,6 +18,7 @@ from data_pipelines.synthetic.scene import sample_scene
 from data_pipelines.synthetic.seeding import generator
 from data_pipelines.synthetic.settings import DATASET, Corpus, Place
 from data_pipelines.synthetic.speech import Speech
+from thjax.core import files
 
 ARTICULATION = (0.85, 1.05)
 """Habits of articulation over speakers."""

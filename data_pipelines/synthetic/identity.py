@@ -138,9 +138,9 @@ def _spots(area, rng):
         column = rng.uniform(45, 210) if mole else rng.normal(128, 34)
         width = rng.uniform(0.9, 1.6) if mole else rng.uniform(0.6, 1.1)
         strength = rng.uniform(0.35, 0.65) if mole else rng.uniform(0.06, 0.20)
-        top, left = int(row) - 5, int(column) - 5
-        rows, columns = np.mgrid[
-            max(top, 0) : min(top + 11, area.shape[0]), max(left, 0) : min(left + 11, area.shape[1])
-        ]
+        # What falls beside the face leaves an empty patch.
+        top, left = np.clip((int(row) - 5, int(column) - 5), 0, area.shape)
+        bottom, right = np.clip((int(row) + 6, int(column) + 6), 0, area.shape)
+        rows, columns = np.mgrid[top:bottom, left:right]
         spot = np.exp(-0.5 * ((rows - row) ** 2 + (columns - column) ** 2) / width**2)
         area[rows, columns] *= (1 - strength * spot).astype(np.float32)

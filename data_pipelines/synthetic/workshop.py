@@ -7,7 +7,6 @@ same settings go on from there.
 import concurrent.futures
 import contextlib
 import dataclasses
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -16,13 +15,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from data_pipelines import guard
 from data_pipelines.manifest import Manifest
 from data_pipelines.synthetic import corpus as corpus_module
 from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.render import COEFFICIENT_NAMES
 from data_pipelines.synthetic.settings import DATASET, Corpus
 from data_pipelines.writer import Shard, Writer
-from thjax.core.errors import RunStopped, UserError
+from thjax.core.errors import UserError
 from thjax.face3d import lighting
 
 MIN_CLIPS_PER_SHARD, MAX_CLIPS_PER_SHARD = 12, 256
@@ -74,9 +74,7 @@ def write(corpus: Corpus, directory: Path, workers: int, rebuild: str = "",
         raise ValueError(f"workers {workers} must be at least 1")
     with Espeak() as espeak:
         version = espeak.version
-    with contextlib.suppress(FileExistsError):  # a file in the way is named by the lock
-        directory.mkdir(parents=True, exist_ok=True)
-    with _alone(directory), _Interruption() as interruption:
+    with guard.alone(directory), guard.Interruption() as interruption:
         writer = make_writer(corpus, directory, version, rebuild)
         shards = plan(corpus, writer)
         missing = [shard for shard in shards if not writer.is_done(shard)]
@@ -87,7 +85,7 @@ def write(corpus: Corpus, directory: Path, workers: int, rebuild: str = "",
         return writer.finish(shards)
 
 
-def _write_shards(corpus: Corpus, writer: Writer, shards: list[Shard], workers: int, interruption: "_Interruption",
+def _write_shards(corpus: Corpus, writer: Writer, shards: list[Shard], workers: int, interruption: guard.Interruption,
                   report: Callable[[int], None]) -> None:
     context = multiprocessing.get_context("spawn")
     made, stop = context.Value("q", 0), context.Event()
@@ -163,38 +161,3 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Holds the directory: two processes that write one corpus would spoil each other's shards."""
-    with open(directory / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another process writes {directory}; wait for it, or choose another --out") from None
-        yield
-
-
-class _Interruption:
-    """Turns SIGINT and SIGTERM into a flag while work is under way."""
-
-    def __init__(self):
-        self.signal: int | None = None
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> "_Interruption":
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, lambda number, frame: setattr(self, "signal", number))
-        return self
-
-    def __exit__(self, *exception) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def check(self) -> None:
-        """Raises RunStopped when a signal has come."""
-        if self.signal is not None:
-            raise RunStopped("interrupted; finished shards stay, and the same command goes on from there",
-                             exit_code=128 + self.signal)

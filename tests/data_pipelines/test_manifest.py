@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from data_pipelines import files
 from data_pipelines.manifest import Manifest
 from data_pipelines.schema import DataError
 from tests.data_pipelines.toy_corpus import write_toy_corpus
+from thjax.core import files
 
 SHARD = "toy-test-32-jpeg-00000-of-00001.array_record"
 

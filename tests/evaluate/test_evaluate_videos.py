@@ -78,7 +78,7 @@ def test_what_fits_is_judged_and_the_rest_is_counted_and_named(folders):
 
 
 def test_the_command_writes_and_prints_everything(folders, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Judges, "load", classmethod(lambda cls: planted.judges()))
+    monkeypatch.setattr(Judges, "load", classmethod(lambda cls, public: planted.judges()))
     videos, reference = folders
     arguments = ["--videos", str(videos), "--reference", str(reference)]
     assert command.run([*arguments, "--out", str(tmp_path)]) == 0
@@ -94,7 +94,7 @@ def test_the_command_writes_and_prints_everything(folders, tmp_path, monkeypatch
 
 
 def test_shards_of_videos_are_one_table(folders, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Judges, "load", classmethod(lambda cls: planted.judges()))
+    monkeypatch.setattr(Judges, "load", classmethod(lambda cls, public: planted.judges()))
     videos, reference = folders
     arguments = ["--videos", str(videos), "--reference", str(reference)]
     command.run([*arguments, "--out", str(tmp_path / "whole")])

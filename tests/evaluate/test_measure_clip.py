@@ -41,7 +41,8 @@ def test_the_truth_is_perfect_and_nearly_every_metric_of_the_catalogue_has_a_val
     assert {name: round(value(found, name), 3) for name in best} == best
     assert value(found, "lse_c[synthetic]") > 1 > value(found, "lse_d[synthetic]")
     assert value(found, "blink_rate_au45[synthetic]") == pytest.approx(25 / planted.FRAMES)
-    assert found.features.shape == (planted.FRAMES, 16)
+    (source, features), = found.features.items()
+    assert source == ("synthetic", "head", 64) and features.shape == (planted.FRAMES, 16)
     assert sum(map(len, grouped(found.values).values())) < len(found.values)
 
 

@@ -1,28 +1,44 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and their fingerprints."""
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+INCOMPLETE = ".incomplete"
+"""Suffix of a file that is being written."""
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` to write to; on success its bytes are on disk and it becomes `path`.
+
+    A reader sees the old file or the new one, never a part; a failure leaves nothing behind.
+    """
+    temporary = path.with_name(path.name + INCOMPLETE)
+    try:
+        yield temporary
+        sync(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with contextlib.suppress(OSError):  # some file systems cannot and say so
+        sync(path.parent)  # makes the rename survive a power cut
+
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes beside `path`, flushes to the disk, renames: a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes `content`, whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_bytes(content)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """`write_bytes` of readable JSON."""
-    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+def write_json(path: Path, content: Any, sort_keys: bool = False) -> None:
+    """Writes `content` as JSON to be read by people, too, whole or not at all."""
+    write_bytes(path, (json.dumps(content, indent=1, sort_keys=sort_keys) + "\n").encode())
 
 
 def sync(path: Path) -> None:
@@ -38,3 +54,8 @@ def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(content: Any) -> str:
+    """Hexadecimal SHA-256 of a value that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -9,7 +9,7 @@ import numpy as np
 
 from thjax.core.errors import UserError
 from thjax.core.files import write_bytes
-from thjax.evaluate.measures import Measurement
+from thjax.evaluate.measures import FeatureSource, Measurement
 from thjax.metrics.distribution import Features
 from thjax.metrics.merging import Moments, Ratio
 
@@ -44,7 +44,7 @@ class Collected:
         total: clips of the whole; those of other shards included.
         clips: {number: Clip}.
         rows: {row: {metric: {number: Ratio}}}.
-        features: {row: Features}; also of the truth.
+        features: {row: {source: Features}}; also of the truth.
         left_out: {reason: {row: {number: [metrics]}}}.
         not_judged: {reason: [names]} of clips that appear in no row.
     """
@@ -53,7 +53,7 @@ class Collected:
     total: int
     clips: dict[int, Clip] = dataclasses.field(default_factory=dict)
     rows: dict[str, dict[str, dict[int, Ratio]]] = dataclasses.field(default_factory=dict)
-    features: dict[str, Features] = dataclasses.field(default_factory=dict)
+    features: dict[str, dict[FeatureSource, Features]] = dataclasses.field(default_factory=dict)
     left_out: dict[str, dict[str, dict[int, list[str]]]] = dataclasses.field(default_factory=dict)
     not_judged: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
@@ -64,12 +64,13 @@ class Collected:
             values.setdefault(name, {})[number] = ratio
         for name, reason in measured.left_out.items():
             self.left_out.setdefault(reason, {}).setdefault(row, {}).setdefault(number, []).append(name)
-        if measured.features is not None:
-            self.add_features(row, measured.features)
+        self.add_features(row, measured.features)
 
-    def add_features(self, row: str, features: np.ndarray) -> None:
-        """Takes features [T, D] of one clip."""
-        self.features[row] = _sum(self.features.get(row), Features.of(features))
+    def add_features(self, row: str, features: dict[FeatureSource, np.ndarray]) -> None:
+        """Takes features {source: [T, D]} of one clip."""
+        sums = self.features.setdefault(row, {})
+        for source, rows in features.items():
+            sums[source] = _sum(sums.get(source), Features.of(rows))
 
     def __add__(self, other: "Collected") -> "Collected":
         """Both shards' clips.
@@ -91,8 +92,9 @@ class Collected:
         rows = _union(self.rows, other.rows, lambda a, b: _union(a, b, lambda x, y: x | y))
         left_out = _union(self.left_out, other.left_out, lambda a, b: _union(a, b, lambda x, y: x | y))
         not_judged = _union(self.not_judged, other.not_judged, lambda a, b: sorted({*a, *b}))
+        features = _union(self.features, other.features, lambda a, b: _union(a, b, _sum))
         return Collected(self.about, self.total, self.clips | other.clips, rows,
-                         _union(self.features, other.features, _sum), left_out, not_judged)
+                         features, left_out, not_judged)
 
     def write(self, directory: pathlib.Path) -> pathlib.Path:
         """Writes `measurements.npz`, whole or not at all; numbers come back to the bit."""
@@ -102,20 +104,24 @@ class Collected:
             "rows": {row: {name: {number: [ratio.above, ratio.below] for number, ratio in values.items()}
                            for name, values in metrics.items()} for row, metrics in self.rows.items()},
             "left_out": self.left_out, "not_judged": self.not_judged,
-            "features": {row: features.moments.count for row, features in self.features.items()},
+            "features": [[row, list(source), features.moments.count] for row, source, features in self._features()],
         }
         arrays = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
         for number, clip in self.clips.items():
             if clip.angles is not None:
                 arrays |= {f"angles/{number}": clip.angles, f"onsets/{number}": clip.onsets}
-        for row, features in self.features.items():
+        for number, (_, _, features) in enumerate(self._features()):
             moments = features.moments
-            arrays |= {f"mean/{row}": moments.mean, f"scatter/{row}": moments.scatter, f"kept/{row}": features.kept}
+            arrays |= {f"mean/{number}": moments.mean, f"scatter/{number}": moments.scatter,
+                       f"kept/{number}": features.kept}
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         directory.mkdir(parents=True, exist_ok=True)
         write_bytes(directory / FILE, buffer.getvalue())
         return directory / FILE
+
+    def _features(self) -> list[tuple[str, FeatureSource, Features]]:
+        return [(row, source, features) for row, found in self.features.items() for source, features in found.items()]
 
     @classmethod
     def read(cls, directory: pathlib.Path) -> "Collected":
@@ -137,8 +143,10 @@ class Collected:
                  for number, (key, speaker) in header["clips"].items()}
         rows = {row: {name: {int(number): Ratio(*parts) for number, parts in values.items()}
                       for name, values in metrics.items()} for row, metrics in header["rows"].items()}
-        features = {row: Features(Moments(n, arrays[f"mean/{row}"], arrays[f"scatter/{row}"]), arrays[f"kept/{row}"])
-                    for row, n in header["features"].items()}
+        features: dict[str, dict[FeatureSource, Features]] = {}
+        for number, (row, source, count) in enumerate(header["features"]):
+            moments = Moments(count, arrays[f"mean/{number}"], arrays[f"scatter/{number}"])
+            features.setdefault(row, {})[FeatureSource(*source)] = Features(moments, arrays[f"kept/{number}"])
         left_out = {reason: {row: {int(number): names for number, names in numbers.items()}
                              for row, numbers in by_row.items()} for reason, by_row in header["left_out"].items()}
         return cls(header["about"], header["total"], clips, rows, features, left_out, header["not_judged"])

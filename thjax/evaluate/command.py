@@ -15,10 +15,12 @@ from thjax.evaluate import report
 from thjax.evaluate.collected import Collected, check_complete
 from thjax.evaluate.judges import Judges
 from thjax.evaluate.passes import Shard, cores
+from thjax.evaluate.public_networks import LABELS, PublicNetworks
 from thjax.evaluate.result import result_of
 from thjax.evaluate.run import collect_run
 from thjax.evaluate.videos import collect_videos
 from thjax.metrics.merging import merge
+from thjax.metrics.sync import PRESETS
 
 PIPE_COLUMNS = 160
 
@@ -46,6 +48,11 @@ def parser() -> argparse.ArgumentParser:
                         "its pictures go (default with --checkpoint: its folder/evaluate-SPLIT)")
     parser.add_argument("--metrics", default="all", choices=("basic", "all"), help="basic: the five that need no "
                         "judge; all: every one that clips and judges allow (default: %(default)s)")
+    parser.add_argument("--networks", nargs="+", default=[], metavar="NET=FILE",
+                        help=f"public networks that measure, too, converted with `thjax weights convert`: "
+                        f"{', '.join(LABELS)}")
+    parser.add_argument("--sync_preset", default="lrs", choices=PRESETS, help="what the public SyncNet sees: the whole "
+                        "frame (lrs) or the face (tracked), through JPEG or not (default: %(default)s)")
     parser.add_argument("--which", default="best", type=checkpoint_name, metavar="best|latest|STEP",
                         help="checkpoint of the run (default: %(default)s on validation)")
     parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
@@ -70,7 +77,7 @@ def run(argv: list[str]) -> int:
         collected = merge(Collected.read(folder) for folder in arguments.merge)
         check_complete(collected)
         return _finish(collected, report.found_in(arguments.merge), command, out)
-    judges = Judges() if arguments.metrics == "basic" else Judges.load()
+    judges = _judges(arguments)
     with console.status("reading clips") as status:
         collected, shown = _collect(arguments, judges, status.update)
         drawn = report.draw(shown, judges, out)
@@ -80,6 +87,19 @@ def run(argv: list[str]) -> int:
                          "merge all shards with `thjax evaluate --merge DIR ... --out DIR`")
         return 0
     return _finish(collected, drawn, command, out)
+
+
+def _judges(arguments) -> Judges:
+    """Ours that ship, and the networks of others that were given.
+
+    Raises:
+        UserError: networks for metrics that ask none; a file that cannot be read.
+    """
+    if arguments.metrics == "basic":
+        if arguments.networks:
+            raise UserError("--networks measures nothing under --metrics basic; leave one of them out")
+        return Judges()
+    return Judges.load(PublicNetworks.load(arguments.networks, arguments.sync_preset))
 
 
 def _collect(arguments, judges: Judges, update):

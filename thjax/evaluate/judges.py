@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from thjax.core.errors import UserError
+from thjax.evaluate.public_networks import LABELS, PublicNetworks
 from thjax.judges.shipped import KINDS
 
 log = logging.getLogger(__name__)
@@ -26,15 +27,17 @@ class Judges:
         identity: `embed(frames, landmarks)` -> [N, D].
         face: `measure(frames)` -> a track: landmarks [T, 68, 2] px, au [T, 17], pose [T, 6],
             lip_gap [T] in outer-eye distances, found [T].
+        public: networks of others that measure beside them.
     """
 
     sync: Any = None
     lips: Any = None
     identity: Any = None
     face: Any = None
+    public: PublicNetworks = PublicNetworks()
 
     @classmethod
-    def load(cls) -> "Judges":
+    def load(cls, public: PublicNetworks = PublicNetworks()) -> "Judges":
         """The ones that ship with the package; those that do not are None, with one warning."""
         from thjax.judges import face, identity, lips, sync  # networks are built only where they are used
 
@@ -48,12 +51,18 @@ class Judges:
         if missing:
             log.warning("%d of %d judges are missing, and so are their metrics: %s", len(missing), len(modules),
                         missing[0])
-        return cls(**loaded)
+        return cls(**loaded, public=public)
 
     @property
     def missing(self) -> list[str]:
         """Kinds that are not there."""
         return [kind for kind in KINDS if getattr(self, kind) is None]
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What measured, as tables write it down."""
+        ours = {kind: self.label(kind) for kind in KINDS if getattr(self, kind) is not None}
+        return ours | {name: LABELS[name] for name in self.public.loaded}
 
     def label(self, kind: str) -> str:
         """The part that stands for a judge in names of metrics."""

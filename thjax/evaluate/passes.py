@@ -16,7 +16,7 @@ from thjax.core.errors import UserError
 from thjax.evaluate.collected import TRUTH, Clip, Collected
 from thjax.evaluate.controls import ClipSet
 from thjax.evaluate.judges import Judges
-from thjax.evaluate.measures import Measurement
+from thjax.evaluate.measures import Measurement, features_of
 from thjax.evaluate.measures.onsets import onsets
 from thjax.evaluate.measures.sheet import mean_of
 from thjax.evaluate.truth import ClipTruth
@@ -142,13 +142,11 @@ def _look_at(truths: dict[int, ClipTruth], judges: Judges, collected: Collected,
         seen = truth.seen(judges)
         angles = None if seen.track is None else seen.angles
         beats = None if angles is None else onsets(truth.audio)
-        has_face = judges.identity is not None and seen.large_enough and seen.landmarks is not None
-        return angles, beats, seen.faces[truth.counts] if has_face else None
+        return angles, beats, features_of(truth, seen, judges)
 
-    for (number, truth), (angles, beats, faces) in zip(truths.items(), pool.map(look, truths.values()), strict=True):
+    for (number, truth), (angles, beats, features) in zip(truths.items(), pool.map(look, truths.values()), strict=True):
         collected.clips[number] = Clip(truth.key, truth.speaker, angles, beats)
-        if faces is not None:
-            collected.add_features(TRUTH, faces)
+        collected.add_features(TRUTH, features)
 
 
 def _measured(truths: list[ClipTruth], takes: Takes, measure: Measure, pool) -> Iterable[Measurement]:

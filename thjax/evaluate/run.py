@@ -25,7 +25,7 @@ from thjax.evaluate.controls import (
     reencode,
 )
 from thjax.evaluate.diversity import add_diversity
-from thjax.evaluate.judges import KINDS, Judges, refuse_circular
+from thjax.evaluate.judges import Judges, refuse_circular
 from thjax.evaluate.measures import measure_basic, measure_clip
 from thjax.evaluate.passes import Report, Shard, Shown, Takes, collect
 from thjax.evaluate.result import Result, result_of
@@ -156,7 +156,7 @@ def collect_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, limit
         "wrong_audio": whose_audio(source.speakers),
     }
     if metrics == "all":
-        about["judges"] = {kind: judges.label(kind) for kind in KINDS if getattr(judges, kind) is not None}
+        about["judges"] = judges.about
     settings = {"config_hash": config_hash(to_dict(run.config)), "seeds": [run.config.seed, seed], "about": about}
     collected = Collected(settings, source.total)
     shown = collect(source, measure, judges, shard, collected, report)

@@ -7,7 +7,6 @@ import numpy as np
 
 from thjax.evaluate.collected import TRUTH, Collected
 from thjax.evaluate.groups import UNITS, base_of, in_order, is_unit
-from thjax.evaluate.judges import IDENTITY_CROP, IDENTITY_SIDE
 from thjax.metrics.bootstrap import Draws, Interval, bootstrap, draw
 from thjax.metrics.compare import Comparison, compare, holm
 from thjax.metrics.distribution import distribution_distances
@@ -103,14 +102,14 @@ def _mean(drawn: list[Draws]) -> Draws:
 
 
 def _distances(collected: Collected, row: str) -> dict[str, Figure]:
-    """Frechet and kernel distance of the row's faces to the true ones: one figure each, without an interval."""
-    real, made = collected.features.get(TRUTH), collected.features.get(row)
-    label = collected.about["about"].get("judges", {}).get("identity")
-    if real is None or made is None or min(real.moments.count, made.moments.count) < 2:
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # few samples stand in the name, and kid beside them
-        values = distribution_distances(real, made, label, IDENTITY_CROP, IDENTITY_SIDE)
+    """Frechet and kernel distances of the row's features to the true ones: one figure each, without an interval."""
+    values: dict[str, float] = {}
+    for source, made in collected.features.get(row, {}).items():
+        real = collected.features.get(TRUTH, {}).get(source)
+        if real is not None and min(real.moments.count, made.moments.count) >= 2:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # few samples stand in the name, and kid beside them
+                values |= distribution_distances(real, made, *source)
     return {name: Figure(value, len(collected.clips)) for name, value in values.items()}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from data_pipelines.schema import AUDIO_CONTEXT, FPS, SAMPLES_PER_FRAME
 from thjax.evaluate.judges import SMALLEST_FRAME, Judges
+from thjax.evaluate.public_networks import PublicSight
 from thjax.metrics import sync
 from thjax.metrics.landmarks import Detections
 
@@ -101,6 +102,11 @@ class Seen:
         """[T, D] embeddings of the face in every frame."""
         return np.asarray(self._judges.identity.embed(self._frames, self.landmarks))
 
+    @functools.cached_property
+    def public(self) -> PublicSight:
+        """The clip through the public networks that were given."""
+        return PublicSight(self._judges.public, self._frames, self._audio, self.landmarks)
+
 
 def nearest_found(found: np.ndarray) -> np.ndarray:
     """[T] for every frame the index of the nearest one with a face; found [T] bool, one of them at least."""
@@ -140,7 +146,7 @@ class ClipTruth:
             raise ValueError(f"{self.key}: audio is {self.audio.dtype} {self.audio.shape}; {len(self.frames)} frames "
                              f"need int16 ({samples},)")
         self._seen: tuple[Judges, Seen] | None = None
-        self._still: tuple[Judges, np.ndarray | None] | None = None
+        self._still: tuple[Judges, Seen] | None = None
 
     def seen(self, judges: Judges) -> Seen:
         """The clip as these judges see it, looked at once for all rows of a table."""
@@ -164,16 +170,10 @@ class ClipTruth:
         spans = [(start * FPS, end * FPS) for name, start, end in self.phonemes if name.lower() in BILABIALS]
         return np.array(spans, np.float64).reshape(-1, 2)
 
-    def still_embedding(self, judges: Judges) -> np.ndarray | None:
-        """[D] of the still; None where no face is found on it."""
+    def still_seen(self, judges: Judges) -> Seen:
+        """The still as these judges see it. Without a judge of faces: with the landmarks of the clip's first frame
+        that counts, which is the still."""
         if self._still is None or self._still[0] is not judges:
-            landmarks = self._still_landmarks(judges)
-            found = None if landmarks is None else np.asarray(judges.identity.embed(self.still[None], landmarks))[0]
-            self._still = judges, found
+            known = None if self.landmarks is None else self.landmarks[self.counts.argmax()][None]
+            self._still = judges, Seen(self.still[None], self.audio, judges, known)
         return self._still[1]
-
-    def _still_landmarks(self, judges: Judges) -> np.ndarray | None:
-        """[1, 68, 2]. Without a judge of faces: those of the clip's first frame that counts, which is the still."""
-        if self.seen(judges).track is not None:
-            return Seen(self.still[None], self.audio, judges).landmarks
-        return None if self.landmarks is None else self.landmarks[self.counts.argmax()][None]

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from data_pipelines import files, media
+from data_pipelines import media
 from data_pipelines.schema import AUDIO_CONTEXT, FPS, LANDMARKS, SAMPLES_PER_FRAME, DataError
+from thjax.core import files
 from thjax.core.errors import UserError
 from thjax.evaluate.collected import Collected
 from thjax.evaluate.controls import CEILING, copied, derangement, reencode
-from thjax.evaluate.judges import KINDS, Judges
+from thjax.evaluate.judges import Judges
 from thjax.evaluate.measures import measure_basic, measure_clip
 from thjax.evaluate.passes import Report, Shard, Shown, Takes, collect
 from thjax.evaluate.truth import ClipTruth
@@ -119,7 +120,7 @@ def collect_videos(videos: pathlib.Path, reference: pathlib.Path, metrics: str =
     elif judges is None:
         judges = Judges.load()
     about = {"videos": str(videos), "reference": str(reference),
-             "judges": {kind: judges.label(kind) for kind in KINDS if getattr(judges, kind) is not None}}
+             "judges": judges.about}
     names = sorted(_names(videos) | _names(reference))
     settings = {"config_hash": files.fingerprint({"names": names, "metrics": metrics}), "seeds": [], "about": about}
     collected = Collected(settings, len(names))

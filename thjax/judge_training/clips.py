@@ -26,7 +26,7 @@ class Clips:
     Attributes:
         mouth: uint8 `[N, T, 48, 48]` grey mouth windows, with the exact landmarks as tracker; None for tracks alone.
         landmarks: float32 `[N, T, 68, 2]` pixels of the mouth windows; None for tracks alone.
-        audio: int16 `[N, T * 640 + 6400]`, 3,200 samples of context on each side.
+        audio: int16 `[N, T * 640 + 6400]`, 3,200 samples of context on each side; None for tracks alone.
         expression: float32 `[N, T, 20]`, 0 to 1, order `EXPRESSION_NAMES`.
         words: `[N, 6]` str, the command's words.
         word_times: float32 `[N, 6, 2]` start and end of each word, seconds.
@@ -36,7 +36,7 @@ class Clips:
 
     mouth: np.ndarray | None
     landmarks: np.ndarray | None
-    audio: np.ndarray
+    audio: np.ndarray | None
     expression: np.ndarray
     words: np.ndarray
     word_times: np.ndarray
@@ -44,7 +44,7 @@ class Clips:
     speaker: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.audio)
+        return len(self.speech)
 
 
 def draw_clips(seed: int, split: str, speakers: int, clips: int, folder: Path, motion: str = "natural",
@@ -58,7 +58,7 @@ def draw_clips(seed: int, split: str, speakers: int, clips: int, folder: Path, m
         speakers, clips: how many, and how many of each.
         folder: where finished material lies.
         motion: preset of `data_pipelines.synthetic.presets`.
-        rendered: False leaves `mouth` and `landmarks` out, which takes a tenth of the time.
+        rendered: False leaves `mouth`, `landmarks` and `audio` out, which takes a tenth of the time.
         first: number of the first speaker.
         report: called with (speakers done, speakers).
     """
@@ -80,17 +80,18 @@ def speaker_clips(job: tuple) -> crew.Arrays:
 def _clip(corpus: Corpus, place: Place, espeak: Espeak, rendered: bool) -> crew.Arrays:
     if rendered:
         clip = drawing.make_clip(corpus, place, espeak)
-        words, audio, expression = clip["words"], clip["audio"], clip["coefficients"][:, _EXPRESSION]
-        pictures = {"mouth": mouth_windows(clip["frames"], clip["landmarks"]),
-                    "landmarks": in_mouth_windows(clip["landmarks"])}
+        words, expression = clip["words"], clip["coefficients"][:, _EXPRESSION]
+        recorded = {"mouth": mouth_windows(clip["frames"], clip["landmarks"]),
+                    "landmarks": in_mouth_windows(clip["landmarks"]),
+                    "audio": np.pad(clip["audio"], schema.AUDIO_CONTEXT)}
     else:
         said = drawing.make_speech(corpus, place, espeak)
-        words, audio, expression = said.words, said.audio, drawing.make_motion(corpus, place, said).expression
-        pictures = {}
+        words, expression = said.words, drawing.make_motion(corpus, place, said).expression
+        recorded = {}
     times = np.array([[start, end] for _, start, end in words], np.float32)
     moments = (np.arange(len(expression)) + 0.5) / schema.FPS
-    return pictures | {
-        "audio": np.pad(audio, schema.AUDIO_CONTEXT), "expression": expression.astype(np.float32),
+    return recorded | {
+        "expression": expression.astype(np.float32),
         "words": np.array([word for word, _, _ in words]), "word_times": times,
         "speech": (moments >= times[0, 0]) & (moments < times[-1, 1]), "speaker": np.int32(place.speaker),
     }

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_pipelines import files
 from data_pipelines.synthetic import corpus
 from data_pipelines.synthetic.settings import Corpus
+from thjax.core import files
 from thjax.core.errors import UserError
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}

@@ -35,6 +35,7 @@ _EXPRESSION_UNIT = 0.15
 _BARRED = [EXPRESSION_INDEX[name] for name in ("AU20", "AU25", "AU26", "AU45")]
 _EXPRESSION_WEIGHTS = np.ones(len(EXPRESSION_INDEX), np.float32)
 _EXPRESSION_WEIGHTS[_BARRED] = 3.0
+_EXPRESSION_WEIGHTS[EXPRESSION_INDEX["AU20"]] = 6.0  # the hardest to see of those that speech moves
 _WEIGHTS = {"finder": 0.3, "landmarks": 1.0, "gap": 0.5, "expression": 1.0, "rotation": 0.5, "origin": 0.1,
             "log_scale": 0.1, "blink": 0.5, "face": 0.5}
 
@@ -65,7 +66,7 @@ class Recipe:
     speakers: int = 72
     clips: int = 6
     every: int = 3
-    steps: int = 1600
+    steps: int = 2000
     batch: int = 96
     learning_rate: float = 2e-3
 

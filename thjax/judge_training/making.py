@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from configs import judges as values
-from data_pipelines.files import fingerprint
+from thjax.core.files import fingerprint
 from thjax.judges import shipped
 
 Report = Callable[[str, int, int, str], None]

@@ -9,8 +9,8 @@ import numpy as np
 import safetensors
 from safetensors.numpy import load_file, save
 
-from data_pipelines.files import whole
 from thjax.core.errors import UserError
+from thjax.core.files import whole
 
 FILE_NAME = "weights.safetensors"
 _HEADER = "thjax converted weights"

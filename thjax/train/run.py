@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,8 @@ def make_directory(out: Path) -> None:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(out / ".writable", b"")
-        (out / ".writable").unlink()
+        with tempfile.TemporaryFile(dir=out):  # nameless: other processes try the same directory at the same time
+            pass
     except OSError as error:
         raise UserError(
             f"--out {out} cannot be written: {os.strerror(error.errno)}; choose another directory"

@@ -13,9 +13,8 @@ import time
 
 import pytest
 
-from data_pipelines import command
+from data_pipelines import command, guard
 from data_pipelines.manifest import Manifest
-from data_pipelines.prepare import guard
 from data_pipelines.prepare.clip import make_clip
 from data_pipelines.prepare.process import ClipProcess, Makers
 from data_pipelines.prepare.reasons import BadClip, TooManyBad

@@ -163,6 +163,11 @@ def test_detail_belongs_to_the_identity_and_multiplies_around_one():
     assert abs(detail(one).mean() - 1) < 0.02
 
 
+def test_a_freckle_that_falls_beside_the_face_is_left_out():
+    person = dataclasses.replace(actors(1)[0], detail_seed=1394358313)
+    assert detail(person).min() > 0
+
+
 def test_noise_differs_between_frames_and_has_the_named_strength():
     units, motion = np.zeros((8, 20), np.float32), np.zeros((8, 6))
     scene = dataclasses.replace(neutral_scene(), noise=0.02, blur=0.0)

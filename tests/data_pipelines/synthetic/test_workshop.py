@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import thjax.cli
-from data_pipelines import command, loader
+from data_pipelines import command, guard, loader
 from data_pipelines.manifest import Manifest
 from data_pipelines.synthetic import corpus as corpus_module
 from data_pipelines.synthetic import espeak, identity, render, scene, workshop
@@ -23,7 +23,7 @@ TINY = Corpus(speakers=3, clips=2, size=64, motion="natural", seed=1)
 
 def files_of(directory):
     return {path.relative_to(directory): path.read_bytes() for path in sorted(directory.rglob("*"))
-            if path.is_file() and path.name != ".lock"}
+            if path.is_file() and not path.name.startswith(".lock")}
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_without_espeak_the_command_says_what_to_install(tmp_path, monkeypatch, 
 
 
 def test_two_writers_in_one_directory(tmp_path):
-    with workshop._alone(tmp_path), pytest.raises(UserError, match="another process writes"):
+    with guard.alone(tmp_path), pytest.raises(UserError, match="another process writes"):
         workshop.write(dataclasses.replace(TINY, clips=1), tmp_path, workers=1)
 
 

@@ -176,8 +176,8 @@ FAULTS = {
                             _head(_shuffled_audio)),
     "removed_blinks": Fault("share of every blink's depth taken away", SHARES, _head(_removed_blinks)),
     "damped_pose": Fault("share of the head's motion taken away", SHARES, _head(_damped_pose)),
-    "turned_head": Fault("degrees of yaw, and half of it of pitch", tuple(2.0 * n for n in range(1, 9)),
-                         _head(_turned)),
+    "turned_head": Fault("degrees of yaw, and half of it of pitch; natural motion strays by 3",
+                         tuple(0.75 * n for n in range(1, 9)), _head(_turned)),
     "changed_light": Fault("share of another clip's light", SHARES, _head(_relit)),
     "swapped_identity": Fault("share of another person", SHARES, _head(_swapped_identity)),
 }

@@ -25,6 +25,7 @@ from thjax.evaluate.calibration.performances import Performance
 from thjax.evaluate.groups import base_of
 from thjax.evaluate.judges import Judges
 from thjax.evaluate.measures import Measurement, measure_clip
+from thjax.evaluate.measures.faces import identity_source
 from thjax.evaluate.truth import ClipTruth
 
 TRUTH = "truth"
@@ -115,8 +116,8 @@ def measure_performance(clip: Performance, other: Performance, judges: Judges) -
     def note(row: str, take: Take, audio: np.ndarray | None = None) -> None:
         sheet = measure_clip(truth, take.frames, judges, audio=audio, landmark_noise=take.landmark_noise)
         measured.values[row] = in_bases(sheet)
-        if sheet.features is not None:
-            measured.features[row] = sheet.features.astype(np.float16)
+        if sheet.features:
+            measured.features[row] = sheet.features[identity_source(judges)].astype(np.float16)
 
     def planted(name: str, number: int) -> Take:
         rng = generator(performances.SEED, name, clip.place.speaker, clip.place.clip)

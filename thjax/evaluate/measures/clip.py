@@ -4,8 +4,8 @@ import numpy as np
 
 from data_pipelines.schema import AUDIO_CONTEXT, SAMPLES_PER_FRAME
 from thjax.evaluate.judges import Judges
-from thjax.evaluate.measures import faces, lips, motion, picture, words
-from thjax.evaluate.measures.sheet import Measurement
+from thjax.evaluate.measures import faces, lips, motion, picture, public, words
+from thjax.evaluate.measures.sheet import FeatureSource, Measurement
 from thjax.evaluate.truth import ClipTruth, Seen
 from thjax.metrics.mouth import LipGapProbe
 from thjax.metrics.shapes import same_clips
@@ -19,6 +19,16 @@ def measure_basic(truth: ClipTruth, made: np.ndarray, probe: LipGapProbe | None 
     sheet = Measurement()
     picture.basic(truth, made, probe, sheet)
     return sheet
+
+
+def features_of(truth: ClipTruth, seen: Seen, judges: Judges) -> dict[FeatureSource, np.ndarray]:
+    """{source: [t, D]} of the frames that count, true or made, for distances between distributions."""
+    found = {}
+    if judges.identity is not None and seen.large_enough and seen.landmarks is not None:
+        found[faces.identity_source(judges)] = seen.faces[truth.counts]
+    if "inception" in judges.public:
+        found[public.inception_source(truth)] = seen.public.inception[truth.counts]
+    return found
 
 
 def measure_clip(truth: ClipTruth, made: np.ndarray, judges: Judges, probe: LipGapProbe | None = None,
@@ -45,10 +55,11 @@ def measure_clip(truth: ClipTruth, made: np.ndarray, judges: Judges, probe: LipG
         raise ValueError(f"{truth.key}: audio of {audio.shape} for {len(made)} frames; give "
                          f"({len(made) * SAMPLES_PER_FRAME + 2 * AUDIO_CONTEXT},)")
     seen = Seen(made, audio, judges, truth.landmarks, landmark_noise)
-    sheet = Measurement()
+    sheet = Measurement(features=features_of(truth, seen, judges))
     picture.measure(truth, made, judges, probe, sheet)
     lips.measure(truth, seen, judges, sheet)
     faces.measure(truth, seen, judges, sheet)
     words.measure(truth, seen, judges, sheet)
     motion.measure(truth, seen, judges, sheet)
+    public.measure(truth, made, seen, judges, sheet)
     return sheet

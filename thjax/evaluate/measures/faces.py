@@ -4,7 +4,7 @@ import numpy as np
 
 from data_pipelines.schema import AU_INTENSITY
 from thjax.evaluate.judges import IDENTITY_CROP, IDENTITY_SIDE, Judges
-from thjax.evaluate.measures.sheet import Measurement
+from thjax.evaluate.measures.sheet import FeatureSource, Measurement
 from thjax.evaluate.truth import ClipTruth, Seen
 from thjax.metrics.action_units import action_unit_counts
 from thjax.metrics.identity import acd, csim
@@ -32,20 +32,24 @@ def _identity(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) 
         reason = "no frame with a face" if seen.large_enough else "frames are too small for the judge of identity"
         sheet.leave_out(reason, *names.values())
         return
-    sheet.features = seen.faces[truth.counts]
-    still = truth.still_embedding(judges)
+    still = truth.still_seen(judges)
     shown = seen.faces[seen.found & truth.counts]
-    if still is None or not len(shown):
-        sheet.leave_out("no face on the still" if still is None else "no frame with a face", *names.values())
+    if still.landmarks is None or not len(shown):
+        sheet.leave_out("no face on the still" if still.landmarks is None else "no frame with a face", *names.values())
         return
-    sheet.add(names["acd"], acd(still, shown))
-    sheet.add(names["acd_mse"], acd(still, shown, "mse"))
-    sheet.add(names["csim"], csim(still, shown))
+    sheet.add(names["acd"], acd(still.faces[0], shown))
+    sheet.add(names["acd_mse"], acd(still.faces[0], shown, "mse"))
+    sheet.add(names["csim"], csim(still.faces[0], shown))
+
+
+def identity_source(judges: Judges) -> FeatureSource:
+    """What our judge of identity looks at."""
+    return FeatureSource(judges.label("identity"), IDENTITY_CROP, IDENTITY_SIDE)
 
 
 def identity_name(base: str, judges: Judges) -> str:
     """Name of a metric of identity: it carries network, crop and size."""
-    return metric_name(base, judges.label("identity"), IDENTITY_CROP, IDENTITY_SIDE)
+    return metric_name(base, *identity_source(judges))
 
 
 def _action_units(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:

@@ -2,10 +2,19 @@
 
 import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from thjax.metrics.merging import Ratio
+
+
+class FeatureSource(NamedTuple):
+    """Where features come from, as it stands in names of metrics: network, crop, and the crop's side in pixels."""
+
+    network: str
+    crop: str
+    size: int
 
 
 @dataclasses.dataclass
@@ -15,12 +24,12 @@ class Measurement:
     Attributes:
         values: {metric: Ratio}; the metric of many clips is the sum over the sum. A plain value stands over 1.
         left_out: {metric: why it has no value}.
-        features: [T, D] embeddings of the faces, for distances between distributions; None without a judge.
+        features: {source: [T, D]} for distances between distributions.
     """
 
     values: dict[str, Ratio] = dataclasses.field(default_factory=dict)
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
-    features: np.ndarray | None = None
+    features: dict[FeatureSource, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def add(self, name: str, value: float | Ratio, without: str = "it has no value") -> None:
         """Writes a value down; one that is not finite, or a ratio over nothing, is left out for the reason given."""

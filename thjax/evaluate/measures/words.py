@@ -32,11 +32,21 @@ def _blind(seen: Seen) -> str:
     return "no frame with a face" if seen.landmarks is None else ""
 
 
+def words_of(truth: ClipTruth) -> list[str]:
+    """What is said, in small letters; empty where nobody wrote it down."""
+    return [word.lower() for word, *_ in truth.words or ()]
+
+
+def is_command(said: list[str]) -> bool:
+    """Whether these words are one of GRID's commands."""
+    return len(said) == len(GRID) and all(word in slot for word, slot in zip(said, GRID, strict=True))
+
+
 def _words(truth: ClipTruth, seen: Seen, judges: Judges, names: dict[str, str], sheet: Measurement) -> None:
-    said = [word.lower() for word, *_ in truth.words or ()]
+    said = words_of(truth)
     if len(truth.frames) < len(GRID):
         sheet.leave_out("fewer frames than a command has words", names["wer"])
-    elif len(said) == len(GRID) and all(word in slot for word, slot in zip(said, GRID, strict=True)):
+    elif is_command(said):
         sheet.add(names["wer"], wer(said, seen.words))
     else:
         sheet.leave_out("no words are known" if not said else "not a GRID command, the lip reader's only grammar",
