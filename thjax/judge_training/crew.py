@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_pipelines import guard
 from data_pipelines.synthetic import corpus
 from data_pipelines.synthetic.settings import Corpus
 from thjax.core import files
@@ -37,9 +38,17 @@ def gather(make: Callable[[tuple], Arrays], jobs: Sequence[tuple], folder: Path,
         {field: [sum of N, ...]}, jobs in order.
     """
     path = folder / f"{name}-{_fingerprint(make, jobs)}.npz"
-    if path.is_file():
-        with np.load(path) as file:
-            return dict(file)
+    folder.mkdir(parents=True, exist_ok=True)
+    with guard.in_turn(folder):  # what two judges need is drawn by one, with all cores
+        if not path.is_file():
+            _write(path, _drawn(make, jobs, name, workers, report))
+    with np.load(path) as file:
+        return dict(file)
+
+
+def _drawn(make: Callable[[tuple], Arrays], jobs: Sequence[tuple], name: str, workers: int,
+           report: Callable[[int, int], None]) -> Arrays:
+    """What `gather` returns, drawn."""
     parts: list[Arrays] = []
     context = multiprocessing.get_context("spawn")
     before = {key: os.environ.get(key) for key in ONE_THREAD}
@@ -59,11 +68,12 @@ def gather(make: Callable[[tuple], Arrays], jobs: Sequence[tuple], folder: Path,
     finally:
         for key, value in before.items():
             os.environ.pop(key) if value is None else os.environ.update({key: value})
-    arrays = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
-    folder.mkdir(parents=True, exist_ok=True)
+    return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
+
+
+def _write(path: Path, arrays: Arrays) -> None:
     with files.whole(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
-    return arrays
 
 
 def _fingerprint(make: Callable, jobs: Sequence[tuple]) -> str:
