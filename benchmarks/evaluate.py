@@ -3,8 +3,7 @@
     python -m benchmarks.evaluate [--clips 200]
 
 Clips are rendered first, which is not timed: a few, judged again and again as new ones. What the row holds is the truth
-with noise. Judges that do not ship stand in with untrained weights of the same sizes, which does not change the time;
-the result says which. Writes benchmarks/results/evaluate.json.
+with noise, measured by the judges that ship. Writes benchmarks/results/evaluate.json.
 """
 
 import argparse
@@ -61,53 +60,18 @@ def render(count: int) -> list[dict]:
         return [make_clip(corpus, Place("test", number, 0), espeak) for number in range(count)]
 
 
-def judges_or_untrained():
-    """The judges that ship, untrained ones in place of the others, and the kinds of those."""
-    from thjax.evaluate.judges import Judges
-
-    there = Judges.load()
-    missing = there.missing
-    return Judges(**{kind: _untrained(kind) if kind in missing else getattr(there, kind)
-                     for kind in ("sync", "lips", "identity", "face")}), missing
-
-
-def _untrained(kind: str):
-    import jax
-
-    from data_pipelines.crops import CANONICAL
-    from thjax.judges import face, identity, lips, sync
-
-    key, zeros = jax.random.key(0), np.zeros
-    if kind == "sync":
-        config = sync.Config()
-        return sync.Judge(sync.Network(config).init(key, zeros((1, 5, 40, 40)), zeros((1, 20, 40))), config)
-    if kind == "identity":
-        config = identity.Config()
-        return identity.Judge(identity.Network(config).init(key, zeros((1, 64, 64, 3))), config)
-    if kind == "lips":
-        config = lips.Config()
-        frames = lips.FRAMES
-        variables = lips.LipReader(config).init(key, zeros((1, frames, 48, 48)), np.ones((1, frames)))
-        return lips.Judge(variables, config)
-    config = face.Config()
-    points = np.random.default_rng(0).uniform(16, 48, (68, 2))
-    # Anywhere in the picture, and surely a face.
-    typical = {"stable": 20 + 24 * CANONICAL, "landmarks": points, "face": 9.0}
-    return face.Judge(face.initial(config, 0, typical), config)
-
-
-def measure(clips: list[dict], total: int) -> tuple[dict, list[str]]:
-    """Seconds of the whole, of its parts by metric group, and the judges that stood in."""
+def measure(clips: list[dict], total: int) -> dict:
+    """Seconds of the whole, and of its parts by metric group."""
     from thjax.evaluate.collected import Collected
+    from thjax.evaluate.judges import Judges
     from thjax.evaluate.measures import measure_clip
     from thjax.evaluate.passes import Shard, collect
     from thjax.evaluate.result import result_of
 
-    judges, missing = judges_or_untrained()
+    judges = Judges.load()
 
     def whole(count: int) -> tuple[float, float]:
-        labels = {"identity": "synthetic", "face": "synthetic"}
-        collected = Collected({"config_hash": "", "seeds": [0], "about": {"judges": labels}}, count)
+        collected = Collected({"config_hash": "", "seeds": [0], "about": {"judges": judges.about}}, count)
         start = time.perf_counter()
         collect(Repeated(clips, count), lambda truth, made: measure_clip(truth, made, judges), judges, Shard(),
                 collected)
@@ -120,7 +84,7 @@ def measure(clips: list[dict], total: int) -> tuple[dict, list[str]]:
     return {"ours": {
         "seconds_for_200": timing.number((seconds + table) * CLIPS / total), "seconds_per_clip": timing.number(
             seconds / total), "table_seconds": timing.number(table),
-    }} | parts(clips, judges), missing
+    }} | parts(clips, judges)
 
 
 def parts(clips: list[dict], judges) -> dict:
@@ -153,9 +117,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=CLIPS, help="clips that are timed (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    rows, missing = measure(render(RENDERED), arguments.clips)
+    rows = measure(render(RENDERED), arguments.clips)
     seconds = rows["ours"]["seconds_for_200"]["mean"]
-    about = timing.machine() | {"clips": arguments.clips, "untrained": ", ".join(missing) or "none"}
+    about = timing.machine() | {"clips": arguments.clips}
     path = timing.write("evaluate", {
         "command": timing.command(), "about": about, "config_hash": "", "seeds": [0], "rows": rows,
     })

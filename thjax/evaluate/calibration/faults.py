@@ -9,7 +9,7 @@ import simplejpeg
 
 from data_pipelines import schema
 from data_pipelines.synthetic.identity import Identity
-from thjax.evaluate.calibration.performances import LIDS, LIPS, Performance
+from thjax.evaluate.calibration.performances import CLIPS_EACH, LIDS, LIPS, Performance
 from thjax.metrics.shapes import expect_shape
 
 SHARES = tuple(step / 8 for step in range(1, 9))
@@ -124,8 +124,10 @@ def _shuffled_audio(clip, other, share):
 
 
 def _removed_blinks(clip, other, share):
+    # A clip of three seconds has one blink or two, so a speaker's clips lose theirs one after the other.
     expression = clip.motion.expression.copy()
-    expression[:, LIDS] *= 1 - share
+    if share * CLIPS_EACH >= clip.place.clip % CLIPS_EACH + 1:
+        expression[:, LIDS] = 0
     return clip.moving(expression=expression)
 
 
@@ -174,7 +176,7 @@ FAULTS = {
     "damped_mouth": Fault("share of the lips' motion taken away", SHARES, _head(_damped_mouth)),
     "shuffled_audio": Fault("share of the speech, from its end, in which the lips say another clip", SHARES,
                             _head(_shuffled_audio)),
-    "removed_blinks": Fault("share of every blink's depth taken away", SHARES, _head(_removed_blinks)),
+    "removed_blinks": Fault("share of a speaker's clips without their blinks", SHARES, _head(_removed_blinks)),
     "damped_pose": Fault("share of the head's motion taken away", SHARES, _head(_damped_pose)),
     "turned_head": Fault("degrees of yaw, and half of it of pitch; natural motion strays by 3",
                          tuple(0.75 * n for n in range(1, 9)), _head(_turned)),

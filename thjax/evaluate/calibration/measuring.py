@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+import data_pipelines
+import thjax
 from data_pipelines.schema import AUDIO_CONTEXT
 from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.seeding import generator
 from data_pipelines.synthetic.settings import Place
 from thjax.core.errors import UserError
-from thjax.core.files import write_bytes
+from thjax.core.files import fingerprint, sha256, write_bytes
 from thjax.evaluate.calibration import performances
 from thjax.evaluate.calibration.faults import FAULTS, Take
 from thjax.evaluate.calibration.performances import Performance
@@ -33,6 +35,8 @@ CONTROLS = ("copy_first_frame", "wrong_lips", "other_clip", "blurred", "noisy")
 """What a metric is scaled by: a statue, lips of another clip, another person's clip, blur of sigma 4, noise of 32."""
 STILL_FRAMES, OTHER_AUDIO = "copy_first_frame", "other_audio"
 """Rows in which nothing says when the sound belongs."""
+UNMEASURED = ("matrix.py", "verdicts.py", "cells.py", "run.py", "report.py", "command.py")
+"""Files that decide what is made of measurements."""
 Values = dict[str, tuple[float, float]]
 """{base of a metric's name: (numerator, denominator)} of one clip; action units are added up."""
 
@@ -72,7 +76,11 @@ def dose_row(fault: str, number: int) -> str:
 
 
 def measure_everything(folder: Path, workers: int, report: Callable[[int, int], None]) -> list[Measured]:
-    """Measures the clips that are missing from `folder`, by processes; returns all of them in order."""
+    """Measures the clips that are missing from `folder`, by processes; returns all of them in order.
+
+    They lie in a folder named by everything that decides them, so that a new judge or fault finds none of the old.
+    """
+    folder = folder / version()
     folder.mkdir(parents=True, exist_ok=True)
     paths = {place: folder / f"{place.speaker:02d}-{place.clip:02d}.npz" for place in performances.places()}
     missing = [(place, str(path)) for place, path in paths.items() if not path.is_file()]
@@ -91,6 +99,16 @@ def measure_everything(folder: Path, workers: int, report: Callable[[int, int], 
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     return [Measured.read(path) for path in paths.values()]
+
+
+def version() -> str:
+    """Changes with the weights of the judges and with the code that draws, plants and measures."""
+    root = Path(thjax.__file__).parent
+    rooms = [root / name for name in ("judges", "metrics", "evaluate", "face3d")]
+    rooms.append(Path(data_pipelines.__file__).parent / "synthetic")
+    content = [(path.name, sha256(path)) for room in rooms for path in sorted(room.rglob("*"))
+               if path.suffix in (".py", ".safetensors") and path.name not in UNMEASURED]
+    return fingerprint(content)[:12]
 
 
 @functools.cache
