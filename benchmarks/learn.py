@@ -2,6 +2,9 @@
 
 Settings were chosen on the validation split. The result goes to benchmarks/learning/SYSTEM.json with hashes of the
 config and of the code that decides it; tests/benchmarks/test_learning.py fails when they no longer match.
+
+Code that draws the corpus may change without changing a byte of it: `--confirm` draws the corpus again, and where its
+shards have the digest of those that were trained on, the result stands under the new code's hash.
 """
 
 import argparse
@@ -17,6 +20,8 @@ import tempfile
 
 import numpy as np
 
+from thjax.core.files import fingerprint
+
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "learning"
 SEEDS = (0, 1)
@@ -30,11 +35,13 @@ class Learning:
         variant: SYSTEM:VARIANT.
         corpus: arguments of `thjax data synth`.
         code: files and folders whose change makes the result stale.
+        drawing: those that draw the corpus; their change does, too, unless the corpus stays the same to the byte.
     """
 
     variant: str
     corpus: tuple[str, ...]
     code: tuple[str, ...]
+    drawing: tuple[str, ...] = ("data_pipelines/synthetic", "thjax/face3d")
 
 
 SPEAKERS, CLIPS = "96", "6"
@@ -43,8 +50,7 @@ LEARNING = {
         variant="temporal_gan:demo",
         corpus=("--speakers", SPEAKERS, "--clips", CLIPS, "--size", "96", "--motion", "still", "--sentences", "grid",
                 "--seed", "0"),
-        code=("thjax/systems/temporal_gan", "thjax/losses", "thjax/blocks", "thjax/engine", "data_pipelines/crops.py",
-              "data_pipelines/synthetic"),
+        code=("thjax/systems/temporal_gan", "thjax/losses", "thjax/blocks", "thjax/engine", "data_pipelines/crops.py"),
     )
 }
 
@@ -84,8 +90,7 @@ def learn(system: str, work: pathlib.Path, split: str) -> dict:
     from thjax.evaluate.scores import paired, table
 
     plan = LEARNING[system]
-    corpus = work / "corpus"
-    _thjax("data", "synth", *plan.corpus, "--out", str(corpus))
+    corpus = draw(plan, work)
     command = f"make learn SYSTEM={system}"
     results = []
     for seed in SEEDS:
@@ -105,6 +110,7 @@ def learn(system: str, work: pathlib.Path, split: str) -> dict:
     return {
         "command": command, "variant": plan.variant, "split": split, "seeds": list(SEEDS),
         "config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code),
+        "drawing_hash": code_hash(plan.drawing), "corpus_digest": corpus_digest(corpus),
         "corpus": list(plan.corpus), "manifest_hash": results[0].about["manifest_hash"],
         "rows": {row: {name: value.as_json() for name, value in metrics.items()} for row, metrics in rows.items()},
         "paired": {name: value.as_json() for name, value in paired(mean, speakers).items()},
@@ -112,6 +118,31 @@ def learn(system: str, work: pathlib.Path, split: str) -> dict:
             {name: value.as_json() for name, value in result.paired.items()} for result in results
         ],
     }
+
+
+def draw(plan: Learning, work: pathlib.Path) -> pathlib.Path:
+    """Writes the corpus of a result; returns its folder."""
+    corpus = work / "corpus"
+    _thjax("data", "synth", *plan.corpus, "--out", str(corpus))
+    return corpus
+
+
+def corpus_digest(corpus: pathlib.Path) -> str:
+    """SHA-256 over the hashes of the shards: of everything that a loader can read."""
+    shards = json.loads((corpus / "dataset.json").read_text())["shards"]
+    return fingerprint(sorted([shard["name"], shard["sha256"]] for shard in shards))
+
+
+def confirm(system: str, work: pathlib.Path) -> None:
+    """Lets a result stand under the present drawing code, if that draws the corpus it was made on."""
+    plan, path = LEARNING[system], RESULTS / f"{system}.json"
+    made = json.loads(path.read_text())
+    digest = corpus_digest(draw(plan, work))
+    if digest != made["corpus_digest"]:
+        raise SystemExit(f"the corpus is another one ({digest[:12]}, trained on {made['corpus_digest'][:12]}); "
+                         f"run: {made['command']}")
+    path.write_text(json.dumps(made | {"drawing_hash": code_hash(plan.drawing)}, indent=1) + "\n")
+    print(f"{path}: the corpus is the same to the byte; the result stands")
 
 
 def _thjax(*arguments: str) -> None:
@@ -123,10 +154,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learn", description=__doc__)
     parser.add_argument("system", choices=sorted(LEARNING))
     parser.add_argument("--work", type=pathlib.Path, help="keeps corpus and runs (default: a temporary folder)")
+    parser.add_argument("--confirm", action="store_true", help="only draw the corpus again, see above")
     parser.add_argument("--split", default="test", help="validation prints and writes nothing (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = arguments.work or pathlib.Path(temporary)
+        if arguments.confirm:
+            confirm(arguments.system, work)
+            return
         result = learn(arguments.system, work, arguments.split)
     print(json.dumps(result["paired"], indent=1))
     if arguments.split == "test":

@@ -16,8 +16,10 @@ def result(system):
 def test_results_belong_to_this_code(system):
     plan, made = LEARNING[system], result(system)
     stale = [name for name, now in (("config_hash", config_hash(plan.variant)), ("code_hash", code_hash(plan.code)),
-                                    ("corpus", list(plan.corpus)), ("seeds", list(SEEDS)))
+                                    ("drawing_hash", code_hash(plan.drawing)), ("corpus", list(plan.corpus)),
+                                    ("seeds", list(SEEDS)))
              if made[name] != now]
+    assert stale != ["drawing_hash"], f"perhaps draws the same: python -m benchmarks.learn {system} --confirm"
     assert not stale, f"{stale} changed since the result was made; run: {made['command']}"
 
 
