@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_pipelines import records, schema, statistics
+from data_pipelines import histograms, records, schema, statistics
 from data_pipelines.manifest import Manifest
 from data_pipelines.prepare.reasons import REASONS
 from data_pipelines.readers.reference import REASONS as READER_REASONS
@@ -74,7 +74,7 @@ def _accounts(content: dict) -> list[str]:
 
 
 def _labels(manifest: Manifest) -> list[str]:
-    """Where labels come from, and means and rates over the first split, which is the one that trains."""
+    """Where labels come from, and what they are over the first split, which is the one that trains."""
     content = manifest.content
     if not manifest.labels:
         return ["", "Labels: none. Systems that need landmarks, action units or pose cannot train on it; those that "
@@ -83,17 +83,39 @@ def _labels(manifest: Manifest) -> list[str]:
     lines = ["", "Labels: " + ", ".join(f"{name} ({sources.get(name, 'source not stated')})"
                                         for name in manifest.labels) + "."]
     part = content["splits"][manifest.splits[0]]
-    names = {"au": schema.AU_INTENSITY, "pose": schema.POSE, "au_presence": schema.AU_PRESENCE, "blink": ("blink",)}
-    rows = []
-    for field, moments in part["moments"].items():
-        mean, deviation = statistics.mean_and_deviation(moments)
-        rows += [f"| {field} {name} | {a:.3f} | {b:.3f} |"
-                 for name, a, b in zip(names[field], mean, deviation, strict=True)]
-    for field, rate in part["rates"].items():
-        rows += [f"| {field} {name} | {value / rate['count']:.3f} | |"
-                 for name, value in zip(names[field], rate["sum"], strict=True)]
-    head = ["", f"Over `{manifest.splits[0]}`:", "", "| label | mean or rate | deviation |", "|---|---:|---:|"]
+    if not statistics.is_current(part):
+        return lines + ["", f"Values of the labels: counted by an older program; {manifest.mend()}, and counts again."]
+    rows = _values(part) + _rates(part)
+    head = ["", f"Over `{manifest.splits[0]}`:", "", "| label | mean or rate | deviation | 0.1 % | 99.9 % | "
+            "out of range |", "|---|---:|---:|---:|---:|---:|"]
     return lines + (head + rows if rows else [])
+
+
+def _values(part: dict) -> list[str]:
+    names = {"au": schema.AU_INTENSITY, "pose": schema.POSE, histograms.FROM_START: schema.POSE[:3]}
+    rows = []
+    for field, counted in part["values"].items():
+        moments = zip(*histograms.mean_and_deviation(counted), strict=True)
+        for channel, (mean, deviation) in enumerate(moments):
+            label = f"{field} {names[field][channel]}"
+            if not counted["count"][channel]:
+                rows.append(f"| {label} | no finite value | | | | |")
+                continue
+            channel_histogram = histograms.histogram(field, counted, channel)
+            low, high = (histograms.quantile(channel_histogram, q) for q in (0.001, 0.999))
+            outside = (counted["below"][channel] + counted["above"][channel]) / counted["count"][channel]
+            rows.append(f"| {label} | {mean:.3f} | {deviation:.3f} | {low:.3f} | {high:.3f} | {outside:.2%} |")
+    return rows
+
+
+def _rates(part: dict) -> list[str]:
+    names = {"au_presence": schema.AU_PRESENCE, "blink": ("blink",)}
+    rows = [f"| {field} {name} | {value / rate['count']:.3f} | | | | |" for field, rate in part["rates"].items()
+            for name, value in zip(names[field], rate["sum"], strict=True)]
+    if blink := part["rates"].get("blink"):
+        minutes = blink["count"] / schema.FPS / 60
+        rows.append(f"| blinks a minute | {part['blinks'] / minutes:.1f} | | | | |")
+    return rows
 
 
 def sheet(manifest: Manifest, shard: dict) -> Image.Image:

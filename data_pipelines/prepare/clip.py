@@ -32,7 +32,7 @@ class Settings:
         fix_offset: shift the sound by the offset that the corpus states, instead of storing the offset.
         min_seconds: shorter clips are refused.
         max_seconds: longer clips are refused.
-        labels: whether every clip has labels in an npz file, see data_pipelines/prepare/labels.py.
+        labels: whether every clip has labels in an npz or CSV file, see data_pipelines/prepare/labels.py.
     """
 
     size: int = 128
@@ -46,8 +46,8 @@ class Settings:
         if self.crop not in CROPS:
             raise DataError(f"crop {self.crop!r} is unknown; known: {', '.join(CROPS)}")
         if self.crop == "head" and not self.labels:
-            raise DataError("crop 'head' needs landmarks: give --labels DIR with an npz file for every clip, or take "
-                            "--crop centre, which suits corpora whose frames are cropped to the face already")
+            raise DataError("crop 'head' needs landmarks: give --labels DIR with an npz or OpenFace CSV file for every "
+                            "clip, or take --crop centre, which suits corpora that are cropped to the face already")
         if not 16 <= self.size <= 1024:
             raise DataError(f"size {self.size} must be 16 to 1024 pixels")
         if not 0 < self.min_seconds < self.max_seconds:
@@ -60,7 +60,7 @@ def make_clip(reference: ClipReference, settings: Settings, label_folder: Path |
     Args:
         reference: from a reader.
         settings: see there.
-        label_folder: of the npz files where `settings.labels`.
+        label_folder: of the label files where `settings.labels`.
 
     Raises:
         BadClip: it cannot be used; says why.
@@ -76,7 +76,7 @@ def make_clip(reference: ClipReference, settings: Settings, label_folder: Path |
         "av_offset": 0.0 if settings.fix_offset else float(reference.av_offset or 0.0), "label_source": {},
     }
     if settings.labels:
-        merged = track.at(filmed.times, filmed.there, filmed.affine)
+        merged = _labels(str(reference.video), track, filmed, settings)
         face_ok = merged.pop("face_ok")
         clip |= merged
     masked = int((face_ok == 0).sum())
@@ -92,6 +92,8 @@ def make_clip(reference: ClipReference, settings: Settings, label_folder: Path |
                       "source_fps": round(filmed.rate, 3), "source_size": list(filmed.size), "sound": origin,
                       "sound_rate": heard.rate, "notes": dict(reference.notes),
                       "warnings": _warnings(filmed, heard, masked)}
+    if settings.labels and track.facts:
+        clip["ledger"]["labels"] = track.facts
     return clip
 
 
@@ -102,16 +104,20 @@ class _Filmed:
     video: list[bytes]
     there: np.ndarray
     times: np.ndarray
+    numbers: np.ndarray
     affine: np.ndarray
     start: float
     clock: float  # the container's own zero
     rate: float
     size: tuple[int, int]
     errors: int
+    decoded: int
+    as_coded: bool
 
 
 def _film(reference: ClipReference, settings: Settings, track: "labels.Track | None") -> _Filmed:
-    name, video, there, times, affine, last = str(reference.video), [], [], [], None, None
+    name, affine, last = str(reference.video), None, None
+    video, there, times, numbers = [], [], [], []
     with opened(reference.video) as container:
         pictures = Pictures(container, name)
         _check_length(name, float(container.duration or 0) / 1e6, settings, header=True)
@@ -125,12 +131,13 @@ def _film(reference: ClipReference, settings: Settings, track: "labels.Track | N
             video.append(jpeg)
             there.append(picture.there and not plain)
             times.append(picture.time)
+            numbers.append(picture.number)
             if len(video) > settings.max_seconds * schema.FPS:
                 _check_length(name, len(video) / schema.FPS, settings)
         clock = max(float(container.start_time or 0) / 1e6, 0.0)
     _check_length(name, len(video) / schema.FPS, settings)
-    return _Filmed(video, np.array(there), np.array(times), affine, pictures.start, clock,
-                   pictures.frames_per_second, size, pictures.errors)
+    return _Filmed(video, np.array(there), np.array(times), np.array(numbers), affine, pictures.start, clock,
+                   pictures.frames_per_second, size, pictures.errors, pictures.decoded, pictures.as_coded)
 
 
 def _check_length(name: str, seconds: float, settings: Settings, header: bool = False) -> None:
@@ -166,6 +173,20 @@ def _stored(picture: Picture, size: tuple[int, int], affine: np.ndarray, setting
                                     "file; convert it")
     frame = crops.warp(picture.image[None], affine, (settings.size, settings.size))
     return records.encode_frames(frame)[0], bool(frame[0].std((0, 1)).max() < ONE_COLOUR)
+
+
+def _labels(name: str, track: "labels.Track", filmed: _Filmed, settings: Settings) -> dict:
+    """The labels of the stored frames, see `labels.Track.at`."""
+    if track.numbers is not None:
+        if not filmed.as_coded:
+            raise BadClip("label_mismatch", f"{name}: its frames are shown turned, or their pixels are not square, and "
+                                            "OpenFace saw them as they are coded; convert the video (ffmpeg -vf "
+                                            "scale=iw*sar:ih,setsar=1 ...), and track what comes of it")
+        if track.numbers[-1] - labels.LONGEST_GAP >= filmed.decoded:
+            raise BadClip("label_mismatch", f"{name}: has {filmed.decoded} frames, its labels reach to frame "
+                                            f"{track.numbers[-1] + 1}: they are of another video; track this one")
+        track = track.on_clock(filmed.numbers, filmed.times, 1 / filmed.rate)
+    return track.at(filmed.times, filmed.there, filmed.affine, filmed.size, settings.size)
 
 
 def _sound(reference: ClipReference, settings: Settings, filmed: _Filmed) -> tuple[Voice, str]:

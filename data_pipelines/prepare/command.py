@@ -42,7 +42,8 @@ def plan_parser(name: str = "plan") -> argparse.ArgumentParser:
         help="side of the stored square; no clip is enlarged to it (default: %(default)s)")
     add("--crop", default=Settings.crop, choices=CROPS, help="the largest centred square, or one square a clip round "
         "the head, which needs --labels (default: %(default)s)")
-    add("--labels", type=pathlib.Path, metavar="DIR", help="npz files with landmarks, one a clip, named by its key")
+    add("--labels", type=pathlib.Path, metavar="DIR", help="npz files or OpenFace CSV files with landmarks, one a "
+        "clip, named by its key")
     add("--fix_offset", action="store_true", help="shift the sound by the offset that the corpus states")
     add("--min_seconds", type=float, default=Settings.min_seconds, help="of a clip (default: %(default)s)")
     add("--max_seconds", type=float, default=Settings.max_seconds, help="of a clip (default: %(default)s)")

@@ -1,13 +1,14 @@
-"""Labels of the source's frames, from an npz file for each clip, carried to the stored frames.
+"""Labels of the source's frames, from an npz or an OpenFace CSV file for each clip, carried to the stored frames.
 
+`DIR/<key>.csv` with `DIR/<key>.json`: see data_pipelines/prepare/openface.py.
 `DIR/<key>.npz`, key as "corpus/speaker/clip", holds
     times       float64 [M], seconds from the video's first frame, rising: the frames that were looked at
     landmarks   float32 [M, 68, 2], pixels of the upright source frame, iBUG order, pixel centres at +0.5
     face_ok     uint8 [M], 1 where a face was found
     tracker     str: openface_csv, mediapipe, dlib, exact or npz
     video_bytes int and video_sha256 str of the file that was tracked
-and perhaps au [M, 17], au_presence [M, 18] and blink [M], see data_pipelines/schema.py. Pose is not taken from here: it
-would have to be turned into that of the crop.
+and perhaps au [M, 17], au_presence [M, 18] and blink [M], see data_pipelines/schema.py. Pose is not taken from an
+npz file, which does not say what camera it refers to.
 """
 
 import dataclasses
@@ -16,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from data_pipelines import crops, schema
+from data_pipelines.prepare import crop_pose, openface
 from data_pipelines.prepare.opened import sha256
 from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.readers.reference import Location
 
-SOURCES = ("exact", "openface_csv", "mediapipe", "dlib", "npz")
+SOURCES = ("exact", openface.SOURCE, "mediapipe", "dlib", "npz")
 LONGEST_GAP = 12
 """Frames without a face in a row that are interpolated; longer gaps are masked."""
 HEAD = 1.3
@@ -34,12 +36,23 @@ _NOT_BETWEEN = ("au_presence", "blink")  # presences have no middle: the nearest
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """Labels of one clip on its source's frames."""
+    """Labels of one clip on its source's frames.
+
+    Attributes:
+        times: float64 `[M]` s from the first frame, rising.
+        found: bool `[M]`, where a face was found.
+        values: field to float32 `[M, ...]`, landmarks and pose those of the whole source frame.
+        tracker: of `SOURCES`.
+        numbers: int64 `[M]`, the frames' numbers from 0, where `times` are not the video's own; else None.
+        facts: how the labels were made, for the ledger; `focal` is that of the pose's camera.
+    """
 
     times: np.ndarray
     found: np.ndarray
     values: dict[str, np.ndarray]
     tracker: str
+    numbers: np.ndarray | None = None
+    facts: dict = dataclasses.field(default_factory=dict)
 
     def head_square(self, height: int, width: int) -> tuple[float, float, float]:
         """(left, top, side) in pixels of one square for the clip that the head stays in, inside the frame."""
@@ -51,13 +64,29 @@ class Track:
         top = np.clip((y0 + y1 - side) / 2, 0, height - side)
         return float(left), float(top), float(side)
 
-    def at(self, times: np.ndarray, there: np.ndarray, affine: np.ndarray) -> dict:
+    def on_clock(self, numbers: np.ndarray, times: np.ndarray, step: float) -> "Track":
+        """The track on the video's own clock, where it knows its frames by number alone.
+
+        Args:
+            numbers: of the source frames that are shown, `[N]` from 0, not falling.
+            times: theirs, `[N]` seconds from the first.
+            step: mean seconds between frames, for those that are not shown.
+        """
+        if self.numbers is None:
+            return self
+        late = np.interp(self.numbers, numbers, times - numbers * step)
+        return dataclasses.replace(self, times=self.numbers * step + late)
+
+    def at(self, times: np.ndarray, there: np.ndarray, affine: np.ndarray, source: tuple[int, int],
+           side: int) -> dict:
         """Labels of the stored frames.
 
         Args:
             times: of the source frames that they show, `[N]` seconds from the first.
             there: bool `[N]`, False where the picture is missing.
             affine: source to stored frame, `[1, 2, 3]`.
+            source: (H, W) of the source frame.
+            side: of the stored frame, pixels.
 
         Returns:
             The fields of the clip, `face_ok` (1 found, 2 interpolated, 0 none) and `label_source`.
@@ -80,6 +109,9 @@ class Track:
             mixed = rows[left] * (1 - weight) + rows[right] * weight
             out[name] = mixed.astype(schema.DTYPES[name])
         out["landmarks"] = crops.transform_points(out["landmarks"], np.broadcast_to(affine, (len(times), 2, 3)))
+        if "pose" in out:
+            focal = self.facts.get("focal") or openface.default_focal(*source)
+            out["pose"] = crop_pose.carried(out["pose"], affine[0], focal, openface.optical_centre(*source), side)
         return out | {"face_ok": face_ok, "label_source": dict.fromkeys(self.values, self.tracker)}
 
 
@@ -89,12 +121,17 @@ def load(folder: Path, key: str, video: Location) -> Track:
     Raises:
         BadClip: there are none, or they were made on another file, or are not of the form above.
     """
-    path = Path(folder) / f"{key}.npz"
+    path, table = (Path(folder) / f"{key}{suffix}" for suffix in (".npz", ".csv"))
+    if table.exists():
+        if path.exists():
+            raise BadClip("label_mismatch", f"{path} and {table.name} both label the clip; keep one of them")
+        rows = openface.read(table)
+        return Track(rows.times, rows.found, rows.values, openface.SOURCE, rows.numbers, openface.facts(table, video))
     try:
         with np.load(path) as archive:
             content = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise BadClip("no_labels", f"{path}: no such file; label the clip, or leave --labels out") from None
+        raise BadClip("no_labels", f"{path} or .csv: no such file; label the clip, or leave --labels out") from None
     except (OSError, ValueError) as error:
         raise BadClip("label_mismatch", f"{path}: no npz file ({error})") from None
     missing = {"times", "landmarks", "face_ok", "tracker", "video_bytes", "video_sha256"} - set(content)

@@ -29,11 +29,13 @@ class Picture:
         image: uint8 `[H, W, 3]` RGB, upright, square pixels. The same array again where the source's frame stays.
         time: seconds of the source's frame from the first one.
         there: False where the source lacks a frame and this is the one before.
+        number: of the source's frame among all that were decoded, from 0.
     """
 
     image: np.ndarray
     time: float
     there: bool
+    number: int
 
 
 class Pictures:
@@ -44,6 +46,7 @@ class Pictures:
         seconds: from the first frame to the end of the last.
         decoded: frames of the source.
         errors: packets that could not be decoded.
+        as_coded: False once a frame had to be turned or its pixels made square.
     """
 
     def __init__(self, container, name: str):
@@ -57,6 +60,7 @@ class Pictures:
         self._step = 1 / float(rate) if rate else 1 / schema.FPS
         self._gap = _GAP_STEPS * self._step
         self.start = self.seconds = 0.0
+        self.as_coded = True
         self.decoded = self.errors = self._discarded = self._bad_times = 0
 
     @property
@@ -65,7 +69,7 @@ class Pictures:
         return 1 / self._step
 
     def __iter__(self) -> Iterator[Picture]:
-        last, shown, count = None, 0.0, 0
+        last, shown, count, number = None, 0.0, 0, 0
         for frame in self._frames():
             time = self._time(frame, shown if last is not None else None)
             if last is None:
@@ -73,16 +77,16 @@ class Pictures:
             elif time <= shown:
                 continue  # counted as a bad time
             else:
-                for picture in self._held(last, shown, time, count):
+                for picture in self._held(last, shown, time, count, number):
                     count += 1
                     yield picture
-            last, shown = frame, time
+            last, shown, number = frame, time, self.decoded - 1
         self._check(last)
         duration = float(last.duration * last.time_base) if last.duration and last.time_base else self._step
         self.seconds = shown + duration - self.start
-        yield from self._held(last, shown, shown + duration, count)
+        yield from self._held(last, shown, shown + duration, count, number)
 
-    def _held(self, frame, begin: float, end: float, count: int) -> Iterator[Picture]:
+    def _held(self, frame, begin: float, end: float, count: int, number: int) -> Iterator[Picture]:
         """The pictures from number `count` on whose middle lies before `end`: all show `frame`, there from `begin`."""
         missing = end - begin - self._step
         if end - begin > self._gap and missing * schema.FPS > LONGEST_GAP:
@@ -92,7 +96,7 @@ class Pictures:
         while (middle := self.start + (count + 0.5) / schema.FPS) < end:
             image = self._upright(frame) if image is None else image
             there = end - begin <= self._gap or middle < begin + self._step
-            yield Picture(image, begin - self.start, there)
+            yield Picture(image, begin - self.start, there, number)
             count += 1
 
     def _frames(self) -> Iterator:
@@ -141,4 +145,5 @@ class Pictures:
         width = round(frame.width * float(ratio)) if ratio else frame.width
         image = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
         turns = round(frame.rotation / 90) % 4
+        self.as_coded &= not turns and width == frame.width
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

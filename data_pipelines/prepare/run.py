@@ -125,7 +125,16 @@ def finish(plan: Plan, writer: Writer, max_bad: float) -> Manifest | None:
                plan.directory)
     extra = {"counts": counts, "licence": plan.content["licence"], "division": plan.content["division"],
              "settings": plan.content["settings"]}
+    if facts := label_facts(reports):
+        extra["label_facts"] = facts
     return writer.finish(plan.shards, extra, plan.left_out)
+
+
+def label_facts(reports: list[dict]) -> list[dict]:
+    """What the label files say of how labels were made: everything that occurs, with its number of clips."""
+    said = collections.Counter(json.dumps(line["labels"], sort_keys=True)
+                               for report in reports for line in report["clips"] if "labels" in line)
+    return [json.loads(text) | {"clips": clips} for text, clips in sorted(said.items())]
 
 
 def count(plan: Plan, reports: list[dict], lost: list[dict]) -> dict:
