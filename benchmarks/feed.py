@@ -3,21 +3,18 @@
     python -m benchmarks.feed [--data DIR] [--batches 60]
 
 Batches are the demo's: 4 windows of 12 frames and a still each, aligned and cropped to 64 x 48, mirrored in half of the
-cases. Without --data a small corpus is rendered first. Writes benchmarks/results/feed.json.
+cases. Without --data a small corpus is rendered first. Writes benchmarks/results/feed.json. `thjax data bench` measures
+any corpus, by window and number of workers.
 """
 
 import argparse
 import functools
 import pathlib
 import tempfile
-import time
-from unittest import mock
 
 from benchmarks import timing
-from data_pipelines import records
+from data_pipelines.bench import Roof, consume, make_in_turn, timed
 from data_pipelines.loader import Loader
-from data_pipelines.order import uniform_draws
-from data_pipelines.shards import ShardReader
 from thjax.core.data_spec import CropSpec, DataSpec
 
 SPEC = DataSpec(fields=("frames", "still", "audio", "landmarks"), window=12, batch=4, mirror=True,
@@ -33,7 +30,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = measure(arguments.data or render_corpus(pathlib.Path(folder)), arguments.batches)
-    print(f"wrote {timing.write('feed', result)}")
+    print(f"wrote {timing.write('feed', {'command': timing.command()} | result)}")
 
 
 def render_corpus(folder: pathlib.Path) -> pathlib.Path:
@@ -46,58 +43,21 @@ def render_corpus(folder: pathlib.Path) -> pathlib.Path:
 
 def measure(data: pathlib.Path, batches: int) -> dict:
     """Rows in the one form of results; frames are those of the windows, the stills come on top."""
-    kept = Loader(data, SPEC)
-    with mock.patch("data_pipelines.loader.KEPT_BYTES", 0):
-        loader = Loader(data, SPEC)
-    ahead = loader.iterate()
-    runs = {
-        "roof: read, unpack, decode": functools.partial(bare_loop, loader, batches),
-        "loader, nothing kept": functools.partial(one_thread, loader, batches),
-        "loader, nothing kept, prefetching": functools.partial(consume, ahead, batches),
-        "loader, small split kept in memory": functools.partial(one_thread, kept, batches),
-    }
-    cpu = {name: [] for name in runs}
-    timed = {name: functools.partial(add_cpu_time, run, cpu[name]) for name, run in runs.items()}
-    wall = timing.interleave(timed, ROUNDS)
-    ahead.close()
+    kept, loader = Loader(data, SPEC), Loader(data, SPEC, kept_bytes=0)
+    with loader.iterate() as ahead:
+        runs = {
+            "roof: read, unpack, decode": functools.partial(Roof(loader).run, batches),
+            "loader, nothing kept": functools.partial(make_in_turn, loader, batches),
+            "loader, nothing kept, prefetching": functools.partial(consume, ahead, batches),
+            "loader, small split kept in memory": functools.partial(make_in_turn, kept, batches),
+        }
+        wall, cpu = timed(runs, ROUNDS)
     frames = batches * SPEC.batch * SPEC.window
     rows = {name: {"frames/s": timing.median([frames / seconds for seconds in wall[name]]),
-                   "CPU ms/batch": timing.median(cpu[name][1:], 1e3 / batches)} for name in runs}
+                   "CPU ms/batch": timing.median(cpu[name], 1e3 / batches)} for name in runs}
     bytes_per_frame = loader.manifest.bytes / sum(p["frames"] for p in loader.manifest.content["splits"].values())
     about = timing.machine() | {"stored": f"{loader.manifest.content['height']} px, {bytes_per_frame:.0f} bytes/frame"}
-    return {"command": timing.command(), "about": about, "rows": rows}
-
-
-def add_cpu_time(run, seconds: list[float]) -> None:
-    """Runs and notes the CPU time of all threads."""
-    start = time.process_time()
-    run()
-    seconds.append(time.process_time() - start)
-
-
-def bare_loop(loader: Loader, batches: int) -> None:
-    """What no loader can avoid: read a record, unpack it, decode its window and its still."""
-    manifest = loader.manifest
-    reader = ShardReader([manifest.directory / shard["name"] for shard in manifest.content["shards"]])
-    rows = manifest.rows(SPEC.split)
-    for number in range(batches * SPEC.batch):
-        which, where = uniform_draws(1, number, 2)
-        row = rows[int(which * len(rows))]
-        record = records.decode(reader.read(int(manifest.index["shard"][row]), int(manifest.index["offset"][row])), ())
-        start = int(where * (record["n"] - SPEC.window + 1))
-        records.decode_frames(record, [*range(start, start + SPEC.window), 0])
-
-
-def one_thread(loader: Loader, batches: int) -> None:
-    """Batches one after the other."""
-    for step in range(batches):
-        loader.batch_at(step)
-
-
-def consume(ahead, batches: int) -> None:
-    """Batches made ahead by background threads."""
-    for _ in range(batches):
-        next(ahead)
+    return {"about": about, "rows": rows}
 
 
 if __name__ == "__main__":

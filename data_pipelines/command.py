@@ -10,9 +10,11 @@ COMMANDS = {
     "scan": ("data_pipelines.readers.command", "list the clips of a corpus on disk and what is wrong with it"),
     "fixtures": ("data_pipelines.fixtures.command", "write a small corpus in the layout of a real one"),
     "plan": ("data_pipelines.prepare.command:plan", "divide a corpus on disk, and fix which shard holds which clip"),
+    "openface": ("data_pipelines.prepare.openface", "bind a CSV file of OpenFace to its video, for `prepare --labels`"),
     "prepare": ("data_pipelines.prepare.command:prepare", "turn a corpus on disk into records to train on"),
     "verify": ("data_pipelines.prepare.command:verify", "check every file of prepared records"),
     "stats": ("data_pipelines.prepare.card", "a card of prepared records, with a sheet of faces for every shard"),
+    "bench": ("data_pipelines.bench", "how fast prepared records feed a step that does nothing"),
     "export": ("data_pipelines.prepare.export", "give clips back as mp4, wav and csv"),
     "remove": ("data_pipelines.prepare.remove", "take a speaker out of prepared records"),
 }

@@ -43,6 +43,7 @@ class Loader:
         process_index: of this host.
         process_count: hosts that share a batch.
         config: workers and prefetching.
+        kept_bytes: instead of `KEPT_BYTES`; 0 reads and decodes every time.
 
     Raises:
         DataError: the corpus is damaged or lacks a split or field, or the batch does not divide over the hosts.
@@ -55,7 +56,7 @@ class Loader:
     """
 
     def __init__(self, data_dir, spec: DataSpec, seed: int = 0, process_index: int = 0, process_count: int = 1,
-                 config: LoaderConfig = LoaderConfig()):
+                 config: LoaderConfig = LoaderConfig(), kept_bytes: int | None = None):
         if spec.batch % process_count:
             raise DataError(f"batch {spec.batch} does not divide over {process_count} hosts; use a multiple of "
                             f"{process_count}")
@@ -72,7 +73,8 @@ class Loader:
         longest = int(self.manifest.index["n"][self._rows].max())
         self.length = spec.window or -(-longest // spec.stride)
         maker = ExampleMaker(spec, seed, self.length, coefficient_mirror(spec, self.manifest))
-        self._records = _RecordReader(self.manifest, maker, keep=not config.workers and self._size() <= KEPT_BYTES)
+        room = KEPT_BYTES if kept_bytes is None else kept_bytes
+        self._records = _RecordReader(self.manifest, maker, keep=not config.workers and self._size() <= room)
 
     def _size(self) -> int:
         """Bytes of the split's records and cropped frames."""

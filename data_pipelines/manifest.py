@@ -1,8 +1,8 @@
 """What a corpus on disk says about itself, checked against what is there.
 
-`dataset.json`: format, sizes, counts, sha256 and statistics of every shard. `index.npz`: one row a record (shard,
-offset, n, segment, clip, speaker, split) and the clip keys, 40 bytes a record at most. `manifest.jsonl`: a ledger for
-people, one line a clip.
+`dataset.json`: format, sizes, statistics of every split, counts and sha256 of every shard. `index.npz`: one row a
+record (shard, offset, n, segment, clip, speaker, split) and the clip keys, 40 bytes a record at most. `manifest.jsonl`:
+a ledger for people, one line a clip.
 """
 
 import dataclasses
@@ -136,8 +136,11 @@ class Manifest:
         return self.index.clip_key(int(self.index["clip"][row]))
 
     def shard_statistics(self, split: str) -> list[dict]:
-        """Statistics of every shard of a split, see data_pipelines/statistics.py."""
-        return [shard["statistics"] for shard in self.content["shards"] if shard["split"] == split]
+        """Statistics of a split in parts that `statistics.merge` takes.
+
+        One part, the whole split: merging is exact, so dataset.json need not carry the histograms of every shard.
+        """
+        return [part for name, part in self.content["splits"].items() if name == split]
 
     def mend(self) -> str:
         """How to make this corpus whole again, for error messages."""

@@ -27,7 +27,7 @@ from data_pipelines.index import index_of
 from data_pipelines.manifest import DATASET_FILE, INDEX_FILE, LEDGER_FILE, Manifest
 from data_pipelines.order import permutation
 from data_pipelines.schema import DataError
-from data_pipelines.shard_content import LostClip, ShardContent, fields_of, label_source_of, ledger
+from data_pipelines.shard_content import LostClip, ShardContent, count_shard, fields_of, label_source_of, ledger
 from data_pipelines.shards import count_records, open_shard
 from thjax.core import files
 
@@ -198,6 +198,8 @@ class Writer:
     def finish(self, shards: Sequence[Shard], extra: Mapping = {}, lines: Iterable[dict] = ()) -> Manifest:
         """Describes the finished shards and returns the manifest.
 
+        A shard whose statistics an older program counted is read and counted again, not written.
+
         Args:
             shards: of the plan.
             extra: more entries of `dataset.json`.
@@ -212,6 +214,7 @@ class Writer:
             if report is None:
                 raise DataError(f"{self.shard_path(shard)} is not written yet; write every shard of the plan, "
                                 "then finish")
+        reports = [self._counted(shard, report) for shard, report in zip(shards, reports, strict=True)]
         fields = fields_of(reports)
         for shard, report in zip(shards, reports, strict=True):
             if report["fields"] != fields and report["rows"]:
@@ -262,6 +265,13 @@ class Writer:
             return None
         return report if report.get("plan") == self._plan_hash(shard) else None
 
+    def _counted(self, shard: Shard, report: dict) -> dict:
+        """The report with statistics that this program can merge."""
+        if not statistics.is_current(report["statistics"]):
+            report = report | {"statistics": count_shard(self.shard_path(shard))}
+            files.write_json(self._report_path(shard), report, sort_keys=True)
+        return report
+
     def _describe(self, shards: Sequence[Shard], reports: Sequence[dict], speakers: list[str]) -> dict:
         directory = Path(self.directory)
         parts = {split: [r["statistics"] for s, r in zip(shards, reports, strict=True) if s.split == split]
@@ -278,7 +288,8 @@ class Writer:
             "speakers": speakers,
             "shards": [
                 {"name": self.shard_path(shard).name, "split": shard.split, "records": report["statistics"]["records"],
-                 **{name: report[name] for name in ("bytes", "sha256", "statistics")}}
+                 "bytes": report["bytes"], "sha256": report["sha256"],
+                 "statistics": statistics.counts(report["statistics"])}
                 for shard, report in zip(shards, reports, strict=True)
             ],
             "files": {name: files.sha256(directory / name) for name in (LEDGER_FILE, INDEX_FILE)},

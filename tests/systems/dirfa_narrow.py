@@ -64,7 +64,7 @@ def shard_statistics(config: Config, batches: int = 2) -> list[dict]:
         batch = make_batch(config, seed)
         for au, pose in zip(batch["au"], batch["pose"], strict=True):
             record = {"face_ok": np.ones(len(au)), "segment": 0, "n": len(au), "au": au, "pose": pose}
-            parts.append(statistics.of_record(record))
+            parts.append(statistics.of_clip([record]))
     return parts
 
 

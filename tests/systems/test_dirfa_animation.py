@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from dirfa_narrow import built, make_batch, narrow, quantiser_of, quick_jit, random_weights, shard_statistics
 
-from data_pipelines import statistics
+from data_pipelines import histograms, statistics
 from data_pipelines.schema import POSE, DataError
 from thjax import systems
 from thjax.core.rngs import Rngs
 from thjax.systems.dirfa import inputs
 from thjax.systems.dirfa.animation import CHANNELS, GROUPS, Quantiser, animation_vectors
-from thjax.systems.dirfa.statistics import TAIL, ranges
+from thjax.systems.dirfa.statistics import ranges
 
 
 def wide_quantiser(categories=500):
@@ -47,22 +47,29 @@ def test_ranges_come_from_the_shards():
     pose = np.concatenate([batch["pose"].reshape(-1, 6) for batch in batches])
     np.testing.assert_array_equal(stats["low"][:17], 0)
     np.testing.assert_array_equal(stats["high"][:17], 5)
-    turns = [POSE.index(name) for name in ("Rx", "Ry", "Rz")]
-    expected = np.minimum(pose.mean(0) + TAIL * pose.std(0), pose.max(0))[turns]
-    np.testing.assert_allclose(stats["high"][17:][turns], expected, rtol=1e-4)
     moved = np.concatenate([(b["pose"] - b["pose"][:, :1])[..., :3].reshape(-1, 3) for b in batches])
-    assert (stats["low"][17:20] <= np.percentile(moved, 0.1, axis=0)).all()
-    assert (stats["high"][17:20] >= np.percentile(moved, 99.9, axis=0)).all()
+    motion = np.concatenate([moved, pose[:, 3:]], axis=1)
+    ends = [*histograms.RANGES[histograms.FROM_START], *histograms.RANGES["pose"][3:]]
+    bins = np.array([(high - low) / histograms.BINS for low, high in ends])
+    for name, percentile in (("low", 0.1), ("high", 99.9)):
+        assert (np.abs(stats[name][17:] - np.percentile(motion, percentile, axis=0)) <= bins).all()
+    np.testing.assert_allclose(stats["mean"][17:], motion.mean(0), atol=1e-5)
+    np.testing.assert_allclose(stats["deviation"][17:], motion.std(0), rtol=1e-4)
     assert (stats["high"] > stats["low"]).all() and (stats["deviation"] > 0).all()
 
 
 def test_a_corpus_that_does_not_move_still_has_ranges_and_one_without_labels_is_refused():
     record = {"face_ok": np.ones(4), "segment": 0, "n": 4, "au": np.zeros((4, 17)), "pose": np.zeros((4, 6))}
-    stats = ranges([statistics.of_record(record)])
+    stats = ranges([statistics.of_clip([record])])
     assert (np.array(stats["high"]) > stats["low"]).all()
+    shaken = record | {"pose": np.where(np.arange(6) == 4, np.nan, record["pose"])}
+    with pytest.raises(DataError, match="no finite value of Ry;"):
+        ranges([statistics.of_clip([shaken])])
     del record["au"]
     with pytest.raises(DataError, match="no labels of au"):
-        ranges([statistics.of_record(record)])
+        ranges([statistics.of_clip([record])])
+    with pytest.raises(DataError, match="statistics of form 1.*`thjax data stats`"):
+        ranges([{"records": 1, "clips": 1, "frames": 4, "frames_masked": 0, "moments": {}, "rates": {}}])
     with pytest.raises(ValueError, match="statistics"):
         _ = systems.build(narrow()).quantiser
 

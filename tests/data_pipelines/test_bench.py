@@ -1,0 +1,81 @@
+import json
+
+import numpy as np
+import pytest
+
+from data_pipelines import bench, command, records, schema
+from data_pipelines.loader import Loader
+from tests.data_pipelines.toy_corpus import write_toy_corpus
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_toy_corpus(tmp_path_factory.mktemp("corpus"), frames=(30, 20), size=16, clips=2)
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    monkeypatch.setattr(bench, "FRAMES", 100)
+    monkeypatch.setattr(bench, "ROUNDS", 2)
+    monkeypatch.setattr(bench, "BATCH", 4)
+
+
+def test_it_prints_what_it_measured(corpus, brief, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    out = tmp_path / "feed.json"
+    assert command.run(["bench", "--data", str(corpus.directory), "--workers", "0", "--out", str(out)]) == 0
+    result, shown = json.loads(out.read_text()), capsys.readouterr().out
+    assert list(result["rows"]) == ["window 12, 0 workers", "window 25, 0 workers"]  # no record holds 75 frames
+    for name, row in result["rows"].items():
+        assert name in shown and all(set(figure) == {"mean", "ci95", "n"} for figure in row.values())
+        value = {metric: figure["mean"] for metric, figure in row.items()}
+        assert row["frames/s"]["n"] == 2 and value["frames/s"] > 0 and value["roof frames/s"] > 0
+        assert value["share of roof"] == pytest.approx(value["frames/s"] / value["roof frames/s"])
+        assert value["cores at 2000/s"] == pytest.approx(2 * value["CPU ms/frame"])
+        assert value["cores at 20000/s"] == pytest.approx(10 * value["cores at 2000/s"])
+        assert value["bytes read/used"] > 1
+    assert all(metric in shown for metric in row) and f"wrote {out}" in shown
+    assert result["command"].startswith("thjax data bench --data")
+
+
+@pytest.mark.multi_process
+def test_worker_processes_are_measured_beside_as_many_threads(corpus, brief):
+    rows = bench.measure_window(corpus.directory, bench.spec_of(corpus, 12), [1])
+    assert list(rows) == ["window 12, 1 workers"] and rows["window 12, 1 workers"]["frames/s"]["mean"] > 0
+
+
+def test_the_roof_decodes_what_the_loader_decodes(corpus, monkeypatch):
+    spec = bench.spec_of(corpus, 12)
+    loader = Loader(corpus.directory, spec, kept_bytes=0)
+    decoded, decode = [], records.decode_frames
+
+    def note(record, indices):
+        decoded.append((record["key"], sorted(set(indices))))
+        return decode(record, indices)
+
+    monkeypatch.setattr(records, "decode_frames", note)
+    bench.make_in_turn(loader, 2)
+    theirs, decoded[:] = list(decoded), []
+    roof = bench.Roof(loader)
+    roof.run(1)
+    roof.run(1)
+    assert decoded == theirs and len(theirs) == 2 * spec.batch
+
+
+def test_bytes_used_are_those_of_the_window(corpus):
+    spec = bench.spec_of(corpus, 12)
+    loader = Loader(corpus.directory, spec, kept_bytes=0)
+    roof = bench.Roof(loader)
+    size, record, window, still = roof._opened(0)
+    used = sum(len(record["video"][frame]) for frame in {*window, still}) + 12 * 68 * 2 * 4
+    used += 2 * (12 * schema.SAMPLES_PER_FRAME + 2 * schema.AUDIO_CONTEXT)
+    example = loader.example_at(0)
+    assert example["audio"].nbytes + example["landmarks"].nbytes < used < size
+    ratios = [roof.bytes_read_over_used(1), bench.Roof(loader).bytes_read_over_used(1)]
+    assert ratios[0] == ratios[1] > 1 and np.isfinite(ratios).all()
+
+
+def test_a_negative_number_of_workers_is_refused(corpus, capsys):
+    with pytest.raises(SystemExit):
+        bench.run(["--data", str(corpus.directory), "--workers", "0", "-1"])
+    assert "--workers -1: a number of processes is at least 0; 0 decodes in threads" in capsys.readouterr().err
