@@ -1,4 +1,4 @@
-"""`thjax generate`: one image and speech to an mp4, from files or live through pipes."""
+"""`thjax generate`: one image and speech to an mp4, from files or live through pipes; by a mapper, to motion."""
 
 import argparse
 import logging
@@ -15,6 +15,8 @@ from thjax.checkpoint.names import checkpoint_name
 from thjax.core.errors import UserError
 
 PIPE = "-"
+MOST_DRAWS = 16
+"""Motions at once at most: their previews, 128 pixels wide, stand side by side in one row."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,15 +24,16 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="thjax generate", allow_abbrev=False,
         description="Animates a face from speech. Writes H.264 and AAC at 25 frames per second, tagged as synthetic, "
-        "and OUT.json beside it, which says how it was made.",
+        "and OUT.json beside it, which says how it was made. A mapper (a system that draws action units and head pose, "
+        "not pixels) takes no image: it writes its motion to OUT.csv, and as video a preview on the embedded head.",
         epilog="Every 640 samples of speech make a frame, a last part too. Silent files (peak up to 32 of 32,768) and "
         "grey pictures are refused. Live: thjax generate --checkpoint DIR --image FACE --audio - --out - reads raw "
         "16 kHz mono s16le samples from standard input and writes a fragmented mp4 to standard output.",
     )
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR",
                         help="folder of a run (`thjax train --out`), or converted weights (`thjax weights convert`)")
-    parser.add_argument("--image", "--source_image", required=True, type=Path, metavar="FILE",
-                        help="colour picture of the face, at least 32 x 32 pixels")
+    parser.add_argument("--image", "--source_image", type=Path, metavar="FILE",
+                        help="colour picture of the face, at least 32 x 32 pixels; needed unless the model is a mapper")
     parser.add_argument("--audio", "--driven_audio", required=True, metavar="FILE",
                         help="speech in any format that ffmpeg reads; - reads s16le at 16 kHz from standard input")
     target = parser.add_mutually_exclusive_group(required=True)
@@ -43,7 +46,28 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--which", default="best", type=checkpoint_name, metavar="best|latest|STEP",
                         help="checkpoint of the run (default: %(default)s on validation)")
     parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
+    add_motion_options(parser)
     return parser
+
+
+def add_motion_options(parser: argparse.ArgumentParser) -> None:
+    """The options of mappers."""
+    motion = parser.add_argument_group("mappers only")
+    motion.add_argument("--control", type=Path, metavar="FILE.csv",
+                        help="edits channels over time: a column frame (from 0) or timestamp (s), then any of NAME (a "
+                        "value), NAME_scale, NAME_add, e.g. AU12_scale; numbers are interpolated from row to row")
+    motion.add_argument("--driver", type=Path, metavar="FILE.csv",
+                        help="shows this performance instead of drawing one: an OUT.csv, or a CSV of OpenFace 2")
+    motion.add_argument("--samples", type=draws, default=1, metavar="N",
+                        help="motions to draw, 1 to 16, with the seeds SEED, SEED + 1, ...: OUT-1.csv, ... and their "
+                        "previews side by side (default: %(default)s)")
+
+
+def draws(text: str) -> int:
+    """A number of motions."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DRAWS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_DRAWS}")
+    return int(text)
 
 
 def run(argv: list[str]) -> int:
@@ -55,20 +79,24 @@ def run(argv: list[str]) -> int:
     media.pyav("writing mp4")
     from thjax.generate.still import read_landmarks, read_picture
 
-    image = read_picture(arguments.image)
+    image = read_picture(arguments.image) if arguments.image else None
     landmarks = read_landmarks(arguments.landmarks) if arguments.landmarks else None
     samples = None if arguments.audio == PIPE else media.read_audio(arguments.audio, on_disk=True)
 
+    from thjax.generate import mapper
     from thjax.generate.load import load_model
     from thjax.generate.session import Session
 
+    motion = mapper.read(arguments, out)
     model = load_model(arguments.checkpoint, arguments.which, not arguments.no_ema)
-    session = Session(model.sampler, model.still(image, landmarks), arguments.seed, samples)
+    draws_motion = mapper.check_fits(model, arguments)
     started = time.monotonic()
-    if out is None:
-        write_live(session, audio_blocks(samples), model, arguments)
+    pieces = audio_blocks(samples, progress=out is not None and sys.stderr.isatty())
+    if draws_motion:
+        session = mapper.write(motion, pieces, model, arguments, out, samples)
     else:
-        write_file(session, audio_blocks(samples, progress=sys.stderr.isatty()), model, arguments, out)
+        session = Session(model.sampler, model.still(image, landmarks), arguments.seed, samples)
+        write(session, pieces, model, arguments, out)
     report(session, time.monotonic() - started, out)
     return 0
 
@@ -89,7 +117,8 @@ def target(arguments: argparse.Namespace) -> Path | None:
         if arguments.result_dir.exists() and not arguments.result_dir.is_dir():
             raise UserError(f"--result_dir {arguments.result_dir} is a file; give a directory")
         sound = "live" if arguments.audio == PIPE else Path(arguments.audio).stem
-        return arguments.result_dir / f"{arguments.image.stem}_{sound}_seed{arguments.seed}.mp4"
+        shown = arguments.image or arguments.driver
+        return arguments.result_dir / f"{f'{shown.stem}_' if shown else ''}{sound}_seed{arguments.seed}.mp4"
     out = Path(arguments.out)
     if out.is_dir():
         raise UserError(f"--out {out} is a directory; name a file in it, or use --result_dir {out}")
@@ -121,22 +150,16 @@ def with_progress(pieces: Iterable[np.ndarray], total: int) -> Iterator[np.ndarr
             bar.advance(task, piece.size // SAMPLES_PER_FRAME)
 
 
-def write_file(session, pieces: Iterable[np.ndarray], model, arguments: argparse.Namespace, out: Path) -> None:
-    """Writes the mp4 and then its sidecar, each whole or not at all."""
+def write(session, pieces: Iterable[np.ndarray], model, arguments: argparse.Namespace, out: Path | None) -> None:
+    """Writes the mp4 and then its sidecar, each whole or not at all; without `out` to standard output, as it comes."""
     from thjax.generate import live, provenance
 
-    media.write_parts(out, live.in_step(session, pieces), metadata=provenance.tags(model, arguments.seed))
-    provenance.write_sidecar(out, model, arguments, session)
-
-
-def write_live(session, pieces: Iterable[np.ndarray], model, arguments: argparse.Namespace) -> None:
-    """Writes a fragmented mp4 to standard output while the audio comes in."""
-    from thjax.generate import live, provenance
-
-    writer = media.FragmentedMp4(sys.stdout.buffer, metadata=provenance.tags(model, arguments.seed))
-    for frames, samples in live.in_step(session, pieces):
-        writer.write(frames, samples)
-    writer.close()
+    tags = provenance.tags(model, arguments.seed)
+    if out is None:
+        live.write(sys.stdout.buffer, live.in_step(session, pieces), tags)
+    else:
+        media.write_parts(out, live.in_step(session, pieces), metadata=tags)
+        provenance.write_sidecar(out, model, arguments, session)
 
 
 def report(session, seconds: float, out: Path | None) -> None:

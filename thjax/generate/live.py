@@ -1,12 +1,12 @@
 """Speech in blocks from a file or a pipe, frames and speech out in step."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 import numpy as np
 
-from data_pipelines.media import SILENCE
+from data_pipelines.media import SILENCE, FragmentedMp4
 from data_pipelines.schema import SAMPLE_RATE, SAMPLES_PER_FRAME, DataError
 from thjax.generate.session import Session
 
@@ -66,3 +66,11 @@ def in_step(session: Session, audio: Iterable[np.ndarray]) -> Iterator[tuple[np.
     frames = session.close()
     if len(frames):
         yield frames, waiting
+
+
+def write(stream: BinaryIO, parts: Iterable[tuple[np.ndarray, np.ndarray]], tags: Mapping[str, str]) -> None:
+    """Writes a fragmented mp4 to a stream while its parts, as of `in_step`, are being made."""
+    writer = FragmentedMp4(stream, metadata=tags)
+    for frames, samples in parts:
+        writer.write(frames, samples)
+    writer.close()

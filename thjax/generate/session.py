@@ -72,15 +72,23 @@ class Session:
     def _advance(self, samples: np.ndarray, limit: int | None = None) -> np.ndarray:
         """Runs every chunk whose audio is complete."""
         audio = np.concatenate([self._pending, samples])
-        made, start = [np.zeros((0, *self._sampler.frame_size, 3), np.uint8)], 0
+        made, start = [self._nothing()], 0
         while audio.size - start >= self._window and limit != 0:
-            self._carry, frames = self._sampler.chunk(self._carry, audio[start : start + self._window])
-            made.append(self._sampler.finish(self._carry, np.asarray(frames)))
+            made.append(self._chunk(audio[start : start + self._window]))
             start += self._hop
         self._pending = audio[start:].copy()
         frames = np.concatenate(made)[:limit]
         self.frames += len(frames)
         return frames
+
+    def _nothing(self) -> np.ndarray:
+        """What a session returns while no chunk is complete, [0, H, W, 3] uint8."""
+        return np.zeros((0, *self._sampler.frame_size, 3), np.uint8)
+
+    def _chunk(self, audio: np.ndarray) -> np.ndarray:
+        """The frames of the next chunk, [chunk_frames, H, W, 3] uint8, from its whole window of samples."""
+        self._carry, frames = self._sampler.chunk(self._carry, audio)
+        return self._sampler.finish(self._carry, np.asarray(frames))
 
     def __enter__(self) -> "Session":
         return self

@@ -1,7 +1,6 @@
 """Drawing motion frame by frame: features in, categories out, in a time and memory a frame that never grow."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -61,18 +60,23 @@ def make_start(config: Config, module: Mapper) -> Callable[[int, int], Carry]:
     return start
 
 
-def make_draw_motion(config: Config, module: Mapper) -> Callable[[Any, Carry, jax.Array], tuple[Carry, jax.Array]]:
+def make_draw_motion(config: Config, module: Mapper) -> Callable[..., tuple[Carry, jax.Array]]:
     """The sampling program.
 
     Returns:
-        (variables, carry, features [N, A]) -> (carry, [N, S, 23]): int32 categories, or the unit coordinates
-        themselves for a regression. To be jitted; nothing in it but input and output has an axis of length N.
+        (variables, carry, features [N, A], told [N, 23] or None) -> (carry, [N, S, 23]): int32 categories, or the unit
+        coordinates themselves for a regression. Where `told` is a number, a unit coordinate, the frames after it are
+        told that number in place of what was drawn; where it is NaN, or with None, what was drawn. The result is what
+        was drawn in either case. To be jitted; nothing in it but input and output has an axis of length N.
     """
     m = config.mapper
     look = look_strictly if config.sampling.context == "strict" else look_at_ring
 
-    def draw_motion(variables, carry: Carry, features: jax.Array) -> tuple[Carry, jax.Array]:
-        def frame(carry: Carry, audio: jax.Array):
+    def draw_motion(
+        variables, carry: Carry, features: jax.Array, told: jax.Array | None = None
+    ) -> tuple[Carry, jax.Array]:
+        def frame(carry: Carry, given: tuple[jax.Array, jax.Array | None]):
+            audio, told = given
             said, memory = look(module, variables, carry, audio)
             if m.head == "regression":
                 drawn = unit = said[..., 0]
@@ -80,9 +84,11 @@ def make_draw_motion(config: Config, module: Mapper) -> Callable[[Any, Carry, ja
                 draw = lambda said, key: draw_frame(config, said, key, carry.frame)
                 drawn = jax.vmap(draw)(said, jax.random.wrap_key_data(carry.keys))
                 unit = (drawn.astype(carry.history.dtype) + 0.5) / m.categories
+            if told is not None:
+                unit = jnp.where(jnp.isnan(told), unit, told)
             return Carry(memory, unit, carry.frame + 1, carry.keys), drawn
 
-        return jax.lax.scan(frame, carry, features)
+        return jax.lax.scan(frame, carry, (features, told))
 
     return draw_motion
 
