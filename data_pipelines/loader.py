@@ -7,11 +7,7 @@ nothing before it. Worker processes and prefetching change the speed, never a by
 """
 
 import functools
-import os
-import signal
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import grain
 import numpy as np
@@ -22,6 +18,7 @@ from data_pipelines.manifest import Manifest
 from data_pipelines.order import ShuffledOrder
 from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
+from data_pipelines.stream import Stream
 from thjax.core.config import LoaderConfig
 from thjax.core.data_spec import DataSpec
 
@@ -33,7 +30,7 @@ KEPT_BYTES = 512 * 2**20
 """A split whose records and cropped frames fit in here is read and decoded once, unless worker processes decode."""
 
 
-class Loader:
+class Loader(Stream):
     """This host's share of every batch.
 
     Args:
@@ -44,6 +41,7 @@ class Loader:
         process_count: hosts that share a batch.
         config: workers and prefetching.
         kept_bytes: instead of `KEPT_BYTES`; 0 reads and decodes every time.
+        length: frames of an example; 0: the window's, or those of the longest record where the window is 0.
 
     Raises:
         DataError: the corpus is damaged or lacks a split or field, or the batch does not divide over the hosts.
@@ -56,22 +54,15 @@ class Loader:
     """
 
     def __init__(self, data_dir, spec: DataSpec, seed: int = 0, process_index: int = 0, process_count: int = 1,
-                 config: LoaderConfig = LoaderConfig(), kept_bytes: int | None = None):
-        if spec.batch % process_count:
-            raise DataError(f"batch {spec.batch} does not divide over {process_count} hosts; use a multiple of "
-                            f"{process_count}")
-        if not 0 <= process_index < process_count:
-            raise DataError(f"process index {process_index} must be 0 to {process_count - 1}")
-        self.manifest = open_corpus(data_dir, spec)
-        self.spec, self.config, self.seed = spec, config, seed
-        self.local_batch = spec.batch // process_count
-        self._first_row = process_index * self.local_batch
+                 config: LoaderConfig = LoaderConfig(), kept_bytes: int | None = None, length: int = 0):
+        super().__init__(spec, process_index, process_count, config)
+        self.manifest, self.seed = open_corpus(data_dir, spec), seed
         self._rows = self.manifest.rows(spec.split)
         if not len(self._rows):
             raise DataError(f"{data_dir}: split {spec.split!r} is empty; write clips for it or choose another")
         self._order = ShuffledOrder(self._rows, seed)
         longest = int(self.manifest.index["n"][self._rows].max())
-        self.length = spec.window or -(-longest // spec.stride)
+        self.length = length or spec.window or -(-longest // spec.stride)
         maker = ExampleMaker(spec, seed, self.length, coefficient_mirror(spec, self.manifest))
         room = KEPT_BYTES if kept_bytes is None else kept_bytes
         self._records = _RecordReader(self.manifest, maker, keep=not config.workers and self._size() <= room)
@@ -94,78 +85,21 @@ class Loader:
         """Records of the split: examples of an epoch."""
         return len(self._rows)
 
-    @property
-    def batches_per_epoch(self) -> float:
-        """Steps of an epoch; the stream does not stop at its end, so this may be a fraction."""
-        return self.examples / self.spec.batch
-
     def example_at(self, position: int) -> dict[str, np.ndarray]:
         """The example at a position of the global stream, without a batch axis."""
         return self._dataset[position]
 
-    def batch_at(self, stage_step: int) -> dict[str, np.ndarray]:
-        """This host's contiguous rows of the global batch of a step, fields as in `schema.BATCH_FIELDS`."""
-        first = stage_step * self.spec.batch + self._first_row
-        examples = [self._dataset[first + row] for row in range(self.local_batch)]
-        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+    def drawn(self, place: int, position: int) -> dict[str, np.ndarray]:
+        """The example whose record is at `place` of this corpus's own order, drawn for `position` of a stream."""
+        return self._records.example(position, self._order[place])
 
-    def iterate(self, start_step: int = 0) -> "BatchIterator":
-        """Batches from a step on, decoded ahead; close it, or use it in a `with`."""
-        return BatchIterator(self, start_step)
+    def key_at(self, place: int) -> str:
+        """Key of the clip at `place` of this corpus's own order."""
+        return self.manifest.clip_key(self._order[place])
 
     def describe(self, example_ids: Sequence[int]) -> list[str]:
         """Keys of the clips behind positions of the stream (`example_id`, as long as that has not wrapped)."""
-        return [self.manifest.clip_key(self._order[int(position)]) for position in example_ids]
-
-
-class BatchIterator:
-    """Endless batches from a step on. An iterator and a context manager.
-
-    Raises:
-        DataError: from `next`, when a record is damaged.
-    """
-
-    def __init__(self, loader: Loader, start_step: int):
-        steps = grain.MapDataset.source(_Steps(loader, start_step))
-        self._iterator, self._workers = None, loader.config.workers
-        config = loader.config
-        if config.workers:
-            _accept_unparsed_flags()
-            # In a worker one thread makes a batch at a time; the workers are the parallelism.
-            batches = steps.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)).mp_prefetch(
-                grain.multiprocessing.MultiprocessingOptions(
-                    num_workers=config.workers, per_worker_buffer_size=max(1, -(-config.prefetch // config.workers))),
-                worker_init_fn=_depend_on_the_loop)
-        else:
-            # grain's own default, 16 threads and 500 elements, is made for elements of some KiB.
-            ahead = config.prefetch
-            batches = steps.to_iter_dataset(grain.ReadOptions(num_threads=ahead, prefetch_buffer_size=ahead))
-        self._iterator = iter(batches)
-
-    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        return self
-
-    def __next__(self) -> dict[str, np.ndarray]:
-        if self._iterator is None:
-            raise StopIteration
-        batch = next(self._iterator)
-        # Workers hand over shared memory: a copy frees it now and not when the interpreter is half gone.
-        return {name: np.array(value) for name, value in batch.items()} if self._workers else batch
-
-    def close(self) -> None:
-        """Stops threads and worker processes. The iterator is at its end afterwards."""
-        iterator, self._iterator = self._iterator, None
-        if iterator is not None:
-            iterator.close()
-
-    def __enter__(self) -> "BatchIterator":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
-
-    def __del__(self):
-        self.close()
+        return [self.key_at(int(position)) for position in example_ids]
 
 
 class Clips(Sequence):
@@ -265,37 +199,3 @@ class _RecordReader:
         crop = self._maker.spec.crop
         record["crops"] = KeptCrops(record["n"], crop.height, crop.width)
         return self._kept.setdefault(row, record)
-
-
-class _Steps(Sequence):
-    """The batches from a step on as a source of grain: random access, so no step is replayed."""
-
-    def __init__(self, loader: Loader, start: int):
-        self._loader, self._start = loader, start
-
-    def __len__(self) -> int:
-        return 2**40
-
-    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
-        return self._loader.batch_at(self._start + step)
-
-
-def _depend_on_the_loop(worker: int, workers: int) -> None:
-    """Makes a worker process live as long as the loop: it survives Ctrl-C and SIGTERM, not its parent."""
-    for reaching_the_group in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(reaching_the_group, signal.SIG_IGN)  # the loop decides, and wants its batch
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
-def _accept_unparsed_flags() -> None:
-    """Tells absl that its flags are parsed: grain's workers read them, and nobody parses them outside absl apps."""
-    from absl import flags
-
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()

@@ -127,7 +127,9 @@ class Manifest:
             DataError: the corpus has no such split; names those it has.
         """
         if split not in self.splits:
-            raise DataError(f"{self.directory} has no split {split!r}; it has: {', '.join(self.splits)}")
+            raise DataError(f"{self.directory} has no split {split!r}; it has: {', '.join(self.splits)}. "
+                            "Ask for one of these, or prepare the corpus with a --split that makes it (training needs "
+                            "train and validation; clips_80_10_10 makes both of any corpus)")
         rows = np.flatnonzero(self.index["split"] == self.splits.index(split))
         return rows[np.lexsort((self.index["segment"][rows], self.index["clip"][rows]))]
 

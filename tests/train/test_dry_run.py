@@ -1,6 +1,7 @@
 """`--dry_run`: what it prints, against counting by hand."""
 
 import json
+import shutil
 
 from thjax.train.config_cli import parse
 
@@ -36,3 +37,15 @@ def test_memory_is_counted_in_bytes(toy):
     batch = run.loaders[0].batch_at(0)
     assert size(batch) == sum(value.nbytes for value in batch.values())
     assert count(batch) == sum(value.size for value in batch.values())
+
+
+def test_several_corpora_are_one_run(toy, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(toy.corpus, copy)
+    config = parse(["toy:demo", "--data", "D", "--dry_run"]).config
+    alone, mixed = assemble(config, toy.corpus, None), assemble(config, f"{toy.corpus}=3,{copy}=1", None)
+    assert mixed.stats["records"] == 2 * alone.stats["records"]
+    evenly = assemble(config, f"{toy.corpus}=1,{copy}=1", None)
+    assert len({alone.manifest_hash, mixed.manifest_hash, evenly.manifest_hash}) == 3
+    drawn = [mixed.loaders[0].source_at(position)[0] for position in range(1024)]
+    assert drawn.count(1) == 256

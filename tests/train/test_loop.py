@@ -193,7 +193,7 @@ def test_the_run_says_what_it_is(whole, toy):
     assert content["config"]["toy"]["steps"] == 12
     assert content["stages"] == {"gan": {"batches_per_epoch": 2, "steps": 12, "patience_steps": None}}
     assert content["manifest_hash"] == store.newest_intact(whole).manifest_hash
-    assert Path(content["data"]) == toy.corpus
+    assert [Path(part["directory"]) for part in content["data"]] == [toy.corpus]
 
 
 def test_a_finished_run_started_again_has_nothing_to_do(toy, whole):

@@ -15,7 +15,8 @@ from thjax.core.errors import UserError
 
 USAGE = """thjax train SYSTEM:VARIANT --data DIR --out DIR [--key value ...] [--dry_run] [--accept_changes]
 
-  --data DIR          corpus of records, as `thjax data` wrote it
+  --data DIR          corpus of records, as `thjax data` wrote it; DIR=WEIGHT,DIR=WEIGHT mixes several, the first one
+                      validates
   --out DIR           directory of the run; where it holds a run already, that run is resumed
   --dry_run           print resolved config, parameters, memory and batches per epoch; train nothing
   --accept_changes    resume although keys that decide about the weights have changed
@@ -33,7 +34,7 @@ class Request:
 
     Attributes:
         config: of the variant, with the overrides.
-        data: directory of the corpus.
+        data: directory of the corpus, or several with weights, see `data_pipelines.mixture.parse`.
         out: directory of the run; None for a dry run without one.
         dry_run: print, do not train.
         accept_changes: resume with other values of keys that decide about the weights.
@@ -41,7 +42,7 @@ class Request:
     """
 
     config: RunConfig
-    data: Path
+    data: str
     out: Path | None
     dry_run: bool
     accept_changes: bool
@@ -66,7 +67,7 @@ def parse(argv: list[str]) -> Request:
         if not own.get(name):
             raise UserError(f"--{name} DIR is missing.\n\n{USAGE}")
     out = Path(own["out"]) if own.get("out") else None
-    return Request(config, Path(own["data"]), out, dry_run, own.get("accept_changes", False), tuple(argv))
+    return Request(config, own["data"], out, dry_run, own.get("accept_changes", False), tuple(argv))
 
 
 def config_module(system: str):

@@ -11,6 +11,8 @@ import jax
 
 from data_pipelines.loader import Clips, Loader, clips
 from data_pipelines.manifest import Manifest
+from data_pipelines.mixture import Mixture, Part, mixture_hash, parse
+from data_pipelines.stream import Stream
 from thjax import __version__, systems
 from thjax.checkpoint import config_io
 from thjax.core import files
@@ -31,10 +33,10 @@ class Run:
         stages: of the system, with gradient accumulation applied to their optimizers.
         limits: when each stage ends, in steps.
         loaders: the training stream of each stage, this process's share of it.
-        data: directory of the corpus.
+        parts: corpora it trains on; the first one validates.
         out: directory of the run.
-        manifest_hash: of the corpus.
-        stats: of the corpus, as the system merged them.
+        manifest_hash: of the corpus, or of all and their weights.
+        stats: of the corpora, as the system merged them.
         mesh: devices.
         key: of the run, from its seed.
     """
@@ -43,8 +45,8 @@ class Run:
     system: System
     stages: tuple[Stage, ...]
     limits: tuple[limits.ResolvedStage, ...]
-    loaders: tuple[Loader, ...]
-    data: Path
+    loaders: tuple[Stream, ...]
+    parts: tuple[Part, ...]
     out: Path | None
     manifest_hash: str
     stats: Any
@@ -53,23 +55,28 @@ class Run:
 
     def clips(self, stage: Stage) -> Clips:
         """Whole clips of the validation split, prepared as the stage's examples are."""
-        return clips(self.data, "validation", stage.data, self.config.train.evaluate_clips)
+        return clips(self.parts[0].directory, "validation", stage.data, self.config.train.evaluate_clips)
 
     def values(self) -> dict[str, Any]:
         """The config as plain values."""
         return config_io.to_dict(self.config)
 
 
-def assemble(config: RunConfig, data: Path, out: Path | None) -> Run:
+def assemble(config: RunConfig, data: str | Path, out: Path | None) -> Run:
     """Builds the run.
+
+    Args:
+        config: with the user's overrides.
+        data: see `data_pipelines.mixture.parse`.
+        out: directory of the run; None where nothing will be written.
 
     Raises:
         DataError: the corpus cannot be used.
         ValueError: the config contradicts itself or the devices.
     """
-    manifest = Manifest.load(data)
+    parts = parse(str(data))
     system = systems.build(config)
-    loaders = tuple(make_loader(data, stage, config) for stage in system.stages)
+    loaders = tuple(make_loader(parts, stage, config) for stage in system.stages)
     batches = [max(1, math.ceil(loader.batches_per_epoch)) for loader in loaders]
     if hasattr(config, "with_batches_per_epoch"):
         # Schedules that count epochs need their length, which the corpus alone knows.
@@ -81,18 +88,24 @@ def assemble(config: RunConfig, data: Path, out: Path | None) -> Run:
         stages=tuple(with_accumulation(stage, config.accumulate) for stage in system.stages),
         limits=tuple(limits.resolve(stage, count) for stage, count in zip(system.stages, batches, strict=True)),
         loaders=loaders,
-        data=data,
+        parts=parts,
         out=out,
-        manifest_hash=manifest.hash,
-        stats=system.statistics(manifest.shard_statistics(system.stages[0].data.split)),
+        manifest_hash=mixture_hash(parts),
+        stats=system.statistics(_statistics(parts, system.stages[0].data.split)),
         mesh=make_mesh(config.parallel.devices),
         key=jax.random.key(config.seed),
     )
 
 
-def make_loader(data: Path, stage: Stage, config: RunConfig) -> Loader:
+def make_loader(parts: tuple[Part, ...], stage: Stage, config: RunConfig) -> Stream:
     """The loader of a stage for this process."""
-    return Loader(data, stage.data, config.seed, jax.process_index(), jax.process_count(), config.loader)
+    of_process = (stage.data, config.seed, jax.process_index(), jax.process_count(), config.loader)
+    return Loader(parts[0].directory, *of_process) if len(parts) == 1 else Mixture(parts, *of_process)
+
+
+def _statistics(parts: tuple[Part, ...], split: str) -> list[dict]:
+    """Of all corpora, whatever their weights: ranges must hold the values of each."""
+    return [counted for part in parts for counted in Manifest.load(part.directory).shard_statistics(split)]
 
 
 def make_directory(out: Path) -> None:
@@ -119,7 +132,7 @@ def write_config(run: Run) -> None:
             "config": run.values(),
             "config_hash": config_io.config_hash(run.values()),
             "stages": limits.to_dict(run.limits),
-            "data": str(run.data.resolve()),
+            "data": [{"directory": str(part.directory.resolve()), "weight": part.weight} for part in run.parts],
             "manifest_hash": run.manifest_hash,
             "versions": versions(),
         },

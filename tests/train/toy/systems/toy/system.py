@@ -142,7 +142,7 @@ class System:
         return Evaluation({"l1": l1}, jnp.round((fake + 1) * 127.5).astype(jnp.uint8))
 
     def statistics(self, shard_statistics):
-        return {"shards": len(shard_statistics)}
+        return {"records": sum(part["records"] for part in shard_statistics)}
 
     def sampler(self, nets, stats):
         raise NotImplementedError
