@@ -40,6 +40,8 @@ def test_memory_is_counted_in_bytes(toy):
 
 
 def test_several_corpora_are_one_run(toy, tmp_path):
+    from thjax.train.run import assemble
+
     copy = tmp_path / "copy"
     shutil.copytree(toy.corpus, copy)
     config = parse(["toy:demo", "--data", "D", "--dry_run"]).config
