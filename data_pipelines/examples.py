@@ -167,12 +167,13 @@ def check_fields(spec: DataSpec, manifest: Manifest) -> None:
     Raises:
         DataError: a field is unknown or the corpus does not have it; names those there are.
     """
-    has = sorted({"frames", "still", "audio", "speaker", *ALWAYS, *manifest.labels})
+    has = sorted({*(("frames", "still") if manifest.pixels else ()), "audio", "speaker", *ALWAYS, *manifest.labels})
     for name in spec.fields:
         if name not in schema.BATCH_FIELDS:
             raise DataError(f"unknown batch field {name!r}; known: {', '.join(schema.BATCH_FIELDS)}")
         if name not in has:
-            raise DataError(f"{manifest.directory} has no field {name!r}; it has: {', '.join(has)}")
+            why = "" if manifest.pixels else " (feature records, written without pixels)"
+            raise DataError(f"{manifest.directory} has no field {name!r}{why}; it has: {', '.join(has)}")
     pixels = {"frames", "still"} & set(spec.fields)
     if pixels and spec.crop.recipe == "canonical" and "landmarks" not in manifest.labels:
         raise DataError(f"crop recipe 'canonical' needs landmarks and {manifest.directory} has none; "

@@ -68,8 +68,10 @@ class Loader(Stream):
         self._records = _RecordReader(self.manifest, maker, keep=not config.workers and self._size() <= room)
 
     def _size(self) -> int:
-        """Bytes of the split's records and cropped frames."""
+        """Bytes of the split's records and, where they are asked for, cropped frames."""
         stored = sum(shard["bytes"] for shard in self.manifest.content["shards"] if shard["split"] == self.spec.split)
+        if not {"frames", "still"} & set(self.spec.fields):
+            return stored
         crop = self.spec.crop
         return stored + int(self.manifest.index["n"][self._rows].sum()) * crop.height * crop.width * 3
 

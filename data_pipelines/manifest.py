@@ -116,6 +116,11 @@ class Manifest:
         return self.content["fields"]
 
     @property
+    def pixels(self) -> bool:
+        """Whether records hold frames."""
+        return self.content.get("codec") != "none"
+
+    @property
     def coefficients(self) -> list[str]:
         """Names of the columns of `coefficients`."""
         return self.content["coefficients"]

@@ -22,7 +22,7 @@ PER_FRAME_SHAPES = {
 """Shape of one frame's value; -1: as many as the corpus has."""
 LABELS = tuple(name for name in PER_FRAME_SHAPES if name != "face_ok")
 """Optional per-frame fields."""
-_CLIP_WIDE = ("dataset", "split", "speaker", "height", "width", "sentence", "av_offset", "label_source")
+_CLIP_WIDE = ("dataset", "split", "speaker", "codec", "height", "width", "sentence", "av_offset", "label_source")
 _REQUIRED = ("key", "dataset", "split", "speaker", "segment", "segments", "start_frame", "n", "audio")
 
 
@@ -69,7 +69,8 @@ def encode(record: dict) -> bytes:
 
     Args:
         record: fields of `schema.RECORD_FIELDS`, arrays in numpy. Instead of `video`, `height` and `width` it may hold
-            `frames`, uint8 `[n, H, W, 3]`, which are compressed here. `v`, `codec` and `face_ok` have defaults.
+            `frames`, uint8 `[n, H, W, 3]`, which are compressed here. `v`, `codec` and `face_ok` have defaults. With
+            `codec` "none" it holds no frames.
 
     Raises:
         DataError: a field is missing, unknown, or of the wrong length.
@@ -77,8 +78,10 @@ def encode(record: dict) -> bytes:
     key = record.get("key", "record without key")
     _check_names(key, record)
     n = record["n"]
-    if not 1 <= n <= schema.MAX_RECORD_FRAMES:
-        raise DataError(f"{key}: {n} frames in a record; use 1 to {schema.MAX_RECORD_FRAMES}")
+    pixels = record.get("codec") != "none"
+    longest = schema.MAX_RECORD_FRAMES if pixels else schema.MAX_FEATURE_FRAMES
+    if not 1 <= n <= longest:
+        raise DataError(f"{key}: {n} frames in a record; use 1 to {longest}")
     out = {"v": schema.VERSION, "codec": "jpeg", "words": [], "phonemes": [], "sentence": "", "av_offset": 0.0,
            "label_source": {}}
     out |= {name: value for name, value in record.items() if name not in PER_FRAME_SHAPES and name != "frames"}
@@ -87,7 +90,9 @@ def encode(record: dict) -> bytes:
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
             raise DataError(f"{key}: frames are {frames.dtype} {frames.shape}; use uint8 [n, H, W, 3]")
         out |= {"height": int(frames.shape[1]), "width": int(frames.shape[2]), "video": encode_frames(frames)}
-    if len(out["video"]) != n:
+    if not pixels:
+        out |= {"height": 0, "width": 0, "video": []}
+    elif len(out["video"]) != n:
         raise DataError(f"{key}: {len(out['video'])} frames of video, n is {n}; they must agree")
     out["audio"] = _audio_bytes(key, record["audio"], n)
     arrays = {"face_ok": np.ones(n, np.uint8)} | {k: record[k] for k in PER_FRAME_SHAPES if k in record}
@@ -127,16 +132,18 @@ def decode(data: bytes, fields: Sequence[str] | None = None) -> dict:
     return record
 
 
-def segment_bounds(frames: int) -> list[tuple[int, int]]:
+def segment_bounds(frames: int, pixels: bool = True) -> list[tuple[int, int]]:
     """(first, end) of the segments of a clip: 75 frames each, a rest of fewer than 32 joins the one before it.
+
+    Without pixels a clip is one segment up to 60 s, and segments of 60 s beyond that.
 
     Raises:
         DataError: the clip is empty.
     """
     if frames < 1:
         raise DataError(f"a clip of {frames} frames; use at least 1")
-    starts = list(range(0, frames, schema.RECORD_FRAMES))
-    if len(starts) > 1 and frames - starts[-1] < SHORTEST_TAIL:
+    starts = list(range(0, frames, schema.RECORD_FRAMES if pixels else schema.MAX_FEATURE_FRAMES))
+    if pixels and len(starts) > 1 and frames - starts[-1] < SHORTEST_TAIL:
         starts.pop()
     return list(zip(starts, [*starts[1:], frames], strict=True))
 
@@ -146,10 +153,10 @@ def segments(clip: dict) -> Iterator[dict]:
 
     Args:
         clip: `key` ("corpus/speaker/clip"), `dataset`, `split`, `speaker` ("corpus/speaker"), `frames` uint8
-            `[N, H, W, 3]` or, compressed already, `video` (N JPEG byte strings) with `height` and `width`, `audio`
-            int16 from the first frame on (cut or zero-filled to N * 640 samples), and optionally `face_ok`, the labels
-            of `LABELS` with N rows, `words`, `phonemes` (seconds from the clip's start), `sentence`, `av_offset`,
-            `label_source`.
+            `[N, H, W, 3]` or, compressed already, `video` (N JPEG byte strings) with `height` and `width`, or `codec`
+            "none" and a label at least; `audio` int16 from the first frame on (cut or zero-filled to N * 640 samples),
+            and optionally `face_ok`, the labels of `LABELS` with N rows, `words`, `phonemes` (seconds from the clip's
+            start), `sentence`, `av_offset`, `label_source`.
 
     Words and phonemes that touch a segment are in it, their times not cut at its borders.
     """
@@ -159,7 +166,7 @@ def segments(clip: dict) -> Iterator[dict]:
     if samples.dtype != np.int16 or samples.ndim != 1:
         raise DataError(f"{clip['key']}: audio is {samples.dtype} {samples.shape}; use int16 [S], 16 kHz mono")
     audio[schema.AUDIO_CONTEXT : schema.AUDIO_CONTEXT + len(samples)] = samples
-    bounds = segment_bounds(total)
+    bounds = segment_bounds(total, clip.get("codec") != "none")
     for index, (first, end) in enumerate(bounds):
         record = {name: clip[name] for name in _CLIP_WIDE if name in clip}
         record |= {"key": f"{clip['key']}#{index:03d}", "segment": index, "segments": len(bounds),
@@ -171,8 +178,15 @@ def segments(clip: dict) -> Iterator[dict]:
 
 
 def clip_frames(clip: dict) -> int:
-    """Frames of a clip, see `segments`."""
-    return len(clip["frames"] if "frames" in clip else clip["video"])
+    """Frames of a clip, see `segments`.
+
+    Raises:
+        DataError: it has neither frames nor labels.
+    """
+    for name in ("frames", "video", *PER_FRAME_SHAPES):
+        if name in clip:
+            return len(clip[name])
+    raise DataError(f"{clip['key']}: no frames and no labels; a clip needs one of them")
 
 
 def _samples(frames: int) -> int:
@@ -192,7 +206,7 @@ def _check_names(key: str, record: dict) -> None:
     if unknown:
         raise DataError(f"{key}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
     missing = [name for name in _REQUIRED if name not in record]
-    if "frames" not in record:
+    if "frames" not in record and record.get("codec") != "none":
         missing += [name for name in ("video", "height", "width") if name not in record]
     if missing:
         raise DataError(f"{key}: field {missing[0]!r} is missing; a record needs {', '.join(_REQUIRED)} and frames")

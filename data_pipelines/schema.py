@@ -1,7 +1,8 @@
 """Names, types, shapes and units of what is stored and of what a step receives. The only truth: everybody imports it.
 
-A record is one segment of a clip, nominally 75 frames and at most `MAX_RECORD_FRAMES`, written as a msgpack map into
-ArrayRecord shards. A batch is a dict of arrays; its fields are listed in `BATCH_FIELDS`.
+A record is one segment of a clip, nominally 75 frames and at most `MAX_RECORD_FRAMES`, or without pixels the whole clip
+up to `MAX_FEATURE_FRAMES`, written as a msgpack map into ArrayRecord shards. A batch is a dict of arrays; its fields
+are listed in `BATCH_FIELDS`.
 """
 
 import dataclasses
@@ -18,6 +19,10 @@ AUDIO_CONTEXT = 3_200
 """Samples of context stored before the first and after the last frame, zero where the clip ends."""
 RECORD_FRAMES = 75
 MAX_RECORD_FRAMES = 106
+MAX_FEATURE_FRAMES = 1_500
+"""Frames of a feature record at most, 60 s: without pixels a clip is one record, so that a window may lie anywhere."""
+CODECS = ("jpeg", "none")
+"""Of a record's frames. `none`: a feature record, audio and labels without pixels."""
 LANDMARKS = 68
 
 AU_INTENSITY = ("AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU12", "AU14", "AU15", "AU17",
@@ -66,9 +71,9 @@ RECORD_FIELDS = {
     "start_frame": "int, frames from the clip's start",
     "n": "int, frames in this record",
     "codec": "str: jpeg, or none for feature records",
-    "height": "int, pixels",
-    "width": "int, pixels",
-    "video": "list of n JPEG byte strings",
+    "height": "int, pixels; 0 without frames",
+    "width": "int, pixels; 0 without frames",
+    "video": "list of n JPEG byte strings; empty without frames",
     "audio": "bytes, int16 [n * 640 + 6400]",
     "face_ok": "bytes, uint8 [n]: 1 found, 2 interpolated, 0 none",
     "landmarks": "bytes, float32 [n, 68, 2], pixels of the stored frame; optional like all below",

@@ -64,8 +64,8 @@ class Writer:
     Attributes:
         directory: made when it is not there.
         dataset: name of the corpus.
-        size: pixels of the square frame, or (height, width).
-        codec: of the frames; only "jpeg".
+        size: pixels of the square frame, or (height, width); 0 without frames.
+        codec: of the frames, one of `schema.CODECS`; "none" writes feature records: audio and labels alone.
         source: everything the clips follow from (settings, seed, version of what makes them). Shards that were written
             from another source are written again.
         rebuild: the command that writes this corpus; error messages name it.
@@ -84,8 +84,11 @@ class Writer:
     odd_coefficients: tuple[str, ...] | None = None
 
     def __post_init__(self):
-        if self.codec != "jpeg":
-            raise DataError(f"codec {self.codec!r} is unknown; known: jpeg")
+        if self.codec not in schema.CODECS:
+            raise DataError(f"codec {self.codec!r} is unknown; known: {', '.join(schema.CODECS)}")
+        if (self.codec == "none") != (self.frame_size == (0, 0)):
+            raise DataError(f"frames of {self.frame_size} pixels with codec {self.codec!r}; feature records have codec "
+                            "'none' and size 0, all others neither")
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -115,7 +118,8 @@ class Writer:
         """Where a shard lies."""
         height, width = self.frame_size
         size = f"{height}" if height == width else f"{height}x{width}"
-        name = f"{self.dataset}-{shard.split}-{size}-{self.codec}-{shard.index:05d}-of-{shard.count:05d}.array_record"
+        what = f"{size}-{self.codec}" if height else "features"
+        name = f"{self.dataset}-{shard.split}-{what}-{shard.index:05d}-of-{shard.count:05d}.array_record"
         return Path(self.directory) / name
 
     def is_done(self, shard: Shard) -> bool:
@@ -237,13 +241,13 @@ class Writer:
     def _checked(self, clip: dict, key: str, split: str) -> dict:
         if clip["key"] != key:
             raise DataError(f"clip {clip['key']!r} was made for the key {key!r}; they must be equal")
-        size = tuple(clip["frames"].shape[1:3]) if "frames" in clip else (clip["height"], clip["width"])
+        size = tuple(clip["frames"].shape[1:3]) if "frames" in clip else (clip.get("height", 0), clip.get("width", 0))
         if size != self.frame_size:
             raise DataError(f"{key}: frames are {size}, the corpus is {self.frame_size}")
         if "coefficients" in clip and clip["coefficients"].shape[-1] != len(self.coefficients):
             raise DataError(f"{key}: {clip['coefficients'].shape[-1]} coefficients, the writer has "
                             f"{len(self.coefficients)} names; give Writer(coefficients=...) one name each")
-        return clip | {"dataset": self.dataset, "split": split}
+        return clip | {"dataset": self.dataset, "split": split, "codec": self.codec}
 
     def _plan_hash(self, shard: Shard) -> str:
         parts = [shard.split, shard.index, shard.count, shard.clips, *([shard.content] if shard.content else [])]

@@ -27,6 +27,8 @@ def parser() -> argparse.ArgumentParser:
     add("--clips", type=int, default=Corpus.clips, help="clips of each speaker (default: %(default)s)")
     add("--size", type=int, default=Corpus.size, metavar="PIXELS",
         help=f"side of the square frame, {SIZES[0]} to {SIZES[1]} (default: %(default)s)")
+    add("--no_pixels", action="store_true", help="render nothing: feature records, audio and labels alone, for systems "
+        "that learn without pixels; --size does not matter then")
     add("--motion", default=Corpus.motion, choices=PRESETS,
         help="how heads move; still is GRID's seated speaker (default: %(default)s)")
     add("--sentences", default=Corpus.sentences, choices=KINDS,
@@ -48,7 +50,8 @@ def usable_cores() -> int:
 def run(argv: list[str]) -> int:
     """Writes the corpus; returns 0."""
     settings = vars(parser().parse_args(argv))
-    out, workers = settings.pop("out"), settings.pop("workers")
+    rebuild = rebuild_command({name: value for name, value in settings.items() if name not in ("out", "workers")})
+    out, workers, pixels = settings.pop("out"), settings.pop("workers"), not settings.pop("no_pixels")
     corpus = Corpus(**settings)
     from data_pipelines.synthetic import workshop  # heavy, so only after the arguments are known to be good
 
@@ -57,7 +60,7 @@ def run(argv: list[str]) -> int:
                progress.TextColumn("clips"), progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
     with progress.Progress(*columns, console=console) as bar:
         task = bar.add_task("corpus", total=len(corpus.places))
-        manifest = workshop.write(corpus, out, workers, rebuild_command(settings),
+        manifest = workshop.write(corpus, out, workers, rebuild, pixels=pixels,
                                   report=lambda done, clips: bar.update(task, completed=done))
         bar.update(task, completed=len(corpus.places))
     splits = {name: manifest.content["splits"][name] for name in corpus.clip_keys()}
@@ -70,5 +73,6 @@ def run(argv: list[str]) -> int:
 
 def rebuild_command(settings: dict) -> str:
     """The command for error messages. It leaves the folder open: a corpus may be moved, and equal ones be compared."""
-    given = [word for name, value in settings.items() if value is not None for word in (f"--{name}", str(value))]
+    given = [word for name, value in settings.items() if value is not None and value is not False
+             for word in ((f"--{name}",) if value is True else (f"--{name}", str(value)))]
     return shlex.join(["thjax", "data", "synth", *given, "--out", "DIR"])

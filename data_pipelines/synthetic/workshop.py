@@ -18,6 +18,7 @@ from pathlib import Path
 from data_pipelines import guard
 from data_pipelines.manifest import Manifest
 from data_pipelines.synthetic import corpus as corpus_module
+from data_pipelines.synthetic import features
 from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.render import COEFFICIENT_NAMES
 from data_pipelines.synthetic.settings import DATASET, Corpus
@@ -39,10 +40,13 @@ class Stopped(Exception):
     """The work was told to stop."""
 
 
-def make_writer(corpus: Corpus, directory: Path, espeak_version: str, rebuild: str = "") -> Writer:
-    """The writer of this corpus."""
-    return Writer(directory, dataset=DATASET, size=corpus.size, source=corpus_module.source(corpus, espeak_version),
-                  rebuild=rebuild, coefficients=COEFFICIENT_NAMES, odd_coefficients=ODD_COEFFICIENTS)
+def make_writer(corpus: Corpus, directory: Path, espeak_version: str, rebuild: str = "", pixels: bool = True) -> Writer:
+    """The writer of this corpus, or of its feature records."""
+    source = corpus_module.source(corpus, espeak_version)
+    if not pixels:
+        return Writer(directory, dataset=DATASET, size=0, codec="none", source=source, rebuild=rebuild)
+    return Writer(directory, dataset=DATASET, size=corpus.size, source=source, rebuild=rebuild,
+                  coefficients=COEFFICIENT_NAMES, odd_coefficients=ODD_COEFFICIENTS)
 
 
 def plan(corpus: Corpus, writer: Writer) -> list[Shard]:
@@ -52,7 +56,7 @@ def plan(corpus: Corpus, writer: Writer) -> list[Shard]:
 
 
 def write(corpus: Corpus, directory: Path, workers: int, rebuild: str = "",
-          report: Callable[[int, int], None] = lambda done, clips: None) -> Manifest:
+          report: Callable[[int, int], None] = lambda done, clips: None, pixels: bool = True) -> Manifest:
     """Writes the corpus, or what is missing of it.
 
     Args:
@@ -61,6 +65,7 @@ def write(corpus: Corpus, directory: Path, workers: int, rebuild: str = "",
         workers: processes that make clips, at least 1.
         rebuild: the command that error messages name later.
         report: called with (clips done, clips of the corpus) about ten times a second.
+        pixels: False renders nothing and writes feature records.
 
     Returns:
         The manifest of the finished corpus.
@@ -75,7 +80,7 @@ def write(corpus: Corpus, directory: Path, workers: int, rebuild: str = "",
     with Espeak() as espeak:
         version = espeak.version
     with guard.alone(directory), guard.Interruption() as interruption:
-        writer = make_writer(corpus, directory, version, rebuild)
+        writer = make_writer(corpus, directory, version, rebuild, pixels)
         shards = plan(corpus, writer)
         missing = [shard for shard in shards if not writer.is_done(shard)]
         done = len(corpus.places) - sum(len(shard.clips) for shard in missing)
@@ -121,7 +126,8 @@ class _Worker:
     def make_clip(self, key: str) -> dict:
         if self.stop.is_set():
             raise Stopped
-        clip = corpus_module.make_clip(self.corpus, self.corpus.places[key], self.espeak)
+        make = corpus_module.make_clip if self.writer.codec != "none" else features.make_clip
+        clip = make(self.corpus, self.corpus.places[key], self.espeak)
         with self.made.get_lock():
             self.made.value += 1
         return clip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_pipelines.synthetic import corpus as corpus_module
-from data_pipelines.synthetic import espeak
+from data_pipelines.synthetic import espeak, features
 from data_pipelines.synthetic.expression import EXPRESSION_INDEX
 from data_pipelines.synthetic.settings import Corpus
 
@@ -52,3 +52,15 @@ def test_sentences_longer_than_a_record_get_more_records():
     longest = max(said.values(), key=lambda speech: speech.frames)
     assert longest.words[-1][2] < longest.frames / 25
     assert len(longest.words) == len(longest.sentence.split())
+
+
+def test_without_pixels_a_clip_says_and_does_the_same():
+    place = TINY.places["synthetic/train_0000/0001"]
+    with espeak.Espeak() as engine:
+        rendered, clip = (make(TINY, place, engine) for make in (corpus_module.make_clip, features.make_clip))
+    assert set(rendered) - set(clip) == {"frames", "landmarks", "coefficients"}
+    for name in (*features.LABELS, "audio"):
+        np.testing.assert_array_equal(clip[name], rendered[name])
+        assert clip[name].dtype == rendered[name].dtype
+    assert {name: clip[name] for name in ("words", "phonemes", "sentence", "key", "split")} == {
+        name: rendered[name] for name in ("words", "phonemes", "sentence", "key", "split")}
