@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from data_pipelines.schema import AUDIO_CONTEXT, SAMPLES_PER_FRAME
-from thjax.evaluate.controls import ClipSet, derangement, other_of_the_same, reencode
+from thjax.evaluate.controls import ClipSet, derangement, other_of_the_same, reencode, whose_audio
 from thjax.evaluate.pictures import contact_sheet, curves, report
 from thjax.evaluate.result import Result
-from thjax.evaluate.run import whose_audio
 from thjax.evaluate.scores import paired, table
 from thjax.evaluate.synthesis import Synthesiser
 from thjax.metrics.image import psnr

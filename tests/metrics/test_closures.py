@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thjax.metrics.closures import CLOSED_GAP, closures, lips_closed
+from thjax.metrics.closures import CLOSED_GAP, closures, false_closures, lips_closed
 from thjax.metrics.merging import merge
 
 LENGTH = 40
@@ -71,3 +71,10 @@ def test_the_gap_threshold_and_wrong_arguments():
         closures(np.array([[7.0, 5.0]]), TRUTH, TRUTH, SPEECH)
     with pytest.raises(ValueError, match=r"truth_closed.*\(39,\)"):
         closures(BILABIALS, TRUTH, TRUTH[:-1], SPEECH)
+
+
+def test_closed_lips_far_from_every_bilabial_are_counted_in_speech_alone():
+    """The bilabials reach frames 5..7, 15 and 25..26; three frames beside them are near."""
+    found = false_closures(BILABIALS, track(2, 1, 10, 11, 22, 29, 30, 37), SPEECH)
+    assert (found.above, found.below) == (3, 35)  # 1, 11 and 30; 37 lies in silence
+    assert false_closures(np.zeros((0, 2)), track(3), SPEECH).above == 1

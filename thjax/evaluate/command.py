@@ -12,6 +12,7 @@ from thjax.checkpoint import load_run
 from thjax.checkpoint.names import checkpoint_name
 from thjax.core.errors import UserError
 from thjax.evaluate import report
+from thjax.evaluate.animation.run import collect_mapper, is_mapper
 from thjax.evaluate.collected import Collected, check_complete
 from thjax.evaluate.judges import Judges
 from thjax.evaluate.passes import Shard, cores
@@ -77,10 +78,8 @@ def run(argv: list[str]) -> int:
         collected = merge(Collected.read(folder) for folder in arguments.merge)
         check_complete(collected)
         return _finish(collected, report.found_in(arguments.merge), command, out)
-    judges = _judges(arguments)
     with console.status("reading clips") as status:
-        collected, shown = _collect(arguments, judges, status.update)
-        drawn = report.draw(shown, judges, out)
+        collected, drawn = _collect(arguments, out, status.update)
     if arguments.shard.count > 1:
         path = collected.write(out)
         _printed().print(f"{len(collected.clips)} of {collected.total} clips measured, written to {path}; "
@@ -102,12 +101,34 @@ def _judges(arguments) -> Judges:
     return Judges.load(PublicNetworks.load(arguments.networks, arguments.sync_preset))
 
 
-def _collect(arguments, judges: Judges, update):
+def _collect(arguments, out: pathlib.Path, update) -> tuple[Collected, list[pathlib.Path]]:
+    """What was measured, and the pictures that were drawn of it."""
     if arguments.videos:
-        return collect_videos(arguments.videos, arguments.reference, arguments.metrics, judges, arguments.shard, update)
+        judges = _judges(arguments)
+        collected, shown = collect_videos(arguments.videos, arguments.reference, arguments.metrics, judges,
+                                          arguments.shard, update)
+        return collected, report.draw(shown, judges, out)
     loaded = load_run(arguments.checkpoint, which=arguments.which, ema=not arguments.no_ema)
-    return collect_run(loaded, arguments.data, arguments.split, arguments.seed, arguments.clips, arguments.metrics,
-                       judges, arguments.shard, update)
+    if is_mapper(loaded):
+        return _collect_mapper(loaded, arguments, out, update)
+    judges = _judges(arguments)
+    collected, shown = collect_run(loaded, arguments.data, arguments.split, arguments.seed, arguments.clips,
+                                   arguments.metrics, judges, arguments.shard, update)
+    return collected, report.draw(shown, judges, out)
+
+
+def _collect_mapper(loaded, arguments, out: pathlib.Path, update) -> tuple[Collected, list[pathlib.Path]]:
+    if arguments.networks:
+        raise UserError("--networks measure pixels, and a mapper draws none; leave them out")
+    from thjax.evaluate.animation import pictures  # matplotlib, only where something is drawn
+
+    collected, shown = collect_mapper(loaded, arguments.data, arguments.split, arguments.seed, arguments.clips,
+                                      arguments.shard, update)
+    if not shown:
+        return collected, []
+    out.mkdir(parents=True, exist_ok=True)
+    pictures.motions(shown, out / report.MOTIONS)
+    return collected, [out / report.MOTIONS]
 
 
 def _out(arguments) -> pathlib.Path:

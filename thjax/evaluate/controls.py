@@ -1,10 +1,12 @@
 """Rows of a table: the system, and controls that show what a figure is worth without it."""
 
 import dataclasses
+import logging
 
 import numpy as np
 import simplejpeg
 
+log = logging.getLogger(__name__)
 JPEG_QUALITY = 90
 WRONG_AUDIO_ROLLS = 3
 """`wrong_audio` is the mean over this many derangements, each clip speaking another speaker's audio. Where one speaker
@@ -42,6 +44,16 @@ class ClipSet:
 def other_speakers_suffice(speakers: list[str]) -> bool:
     """Whether every clip can get a clip of another speaker, each taken equally often."""
     return 2 * max(map(speakers.count, set(speakers))) <= len(speakers)
+
+
+def whose_audio(speakers: list[str]) -> str:
+    """Whose audio the row `wrong_audio` speaks, for the table; warns where a split has too few speakers."""
+    if other_speakers_suffice(speakers):
+        return "another speaker's"
+    log.warning("one speaker has more than half of the %d clips, so wrong_audio is another clip's audio, not always "
+                "another speaker's; for the harder control write a corpus with more speakers in this split",
+                len(speakers))
+    return "another clip's"
 
 
 def derangement(speakers: list[str], shift: int) -> np.ndarray:

@@ -9,11 +9,12 @@ GROUPS = {
     "picture": ("psnr", "ssim", "mouth_psnr", "lower_face_psnr", "psnr_per_frame", "psnr_uint8_overflow",
                 "ssim_skimage7", "ssim_torch11", "lpips", "cpbd", "fdbm", "jitter"),
     "lips": ("lmd", "lmd_abs", "f_lmd", UNDETECTED, "lip_gap_r", "lip_gap_r_speech", "lip_width_r_speech",
-             "closure_recall", "closure_precision"),
+             "opening_r", "width_r", "closure_recall", "closure_precision", "false_closures"),
     "identity": ("acd", "acd_mse", "csim", "fid", "kid"),
     "words and sync": ("wer", "sync_confidence", "sync_offset", "sync_offset_error", "lse_d", "lse_c"),
     "motion": ("au_f1", "au_accuracy", "blink_rate_ear", "blink_rate_au45", "hs", "hs_union", "beat_alignment",
-               "diversity"),
+               "nod_energy_r", "diversity", "spread", "spread_of_true", "roughness"),
+    "foresight": ("cross_entropy", "squared_error"),
 }
 """{group: bases of its metrics, in order}."""
 _PLACE = {base: (group, index) for index, (base, group) in enumerate(

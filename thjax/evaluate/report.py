@@ -12,9 +12,10 @@ from thjax.evaluate.result import Result
 from thjax.evaluate.truth import Seen
 from thjax.metrics.sync import VSHIFT
 
-SHEET, OVERLAYS, CURVES = "contact_sheet.png", "landmarks.png", "sync_curves.png"
+SHEET, OVERLAYS, CURVES, MOTIONS = "contact_sheet.png", "landmarks.png", "sync_curves.png", "motions.png"
 TITLES = {SHEET: "Truth, generated, copy", OVERLAYS: "Landmarks, truth above ours",
-          CURVES: "Sync: distance of lips and sound over shifts"}
+          CURVES: "Sync: distance of lips and sound over shifts",
+          MOTIONS: "Motion drawn for a sound, and the truth in black"}
 NOTE = ("`synthetic` in a name: measured by networks that were trained on rendered faces. No such figure is comparable "
         "to a published one; within a table they compare.")
 OVERLAY_FRAMES = 6

@@ -6,7 +6,8 @@ import io
 import pathlib
 
 import numpy as np
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from thjax.core.files import write_bytes, write_json
 from thjax.evaluate import scores
@@ -148,9 +149,11 @@ class Result:
         """All tables for a rich console."""
         tables = []
         for lines in self.tables().values():
-            table = Table(*lines[0])
+            # Without escape the console takes `[synthetic]` in a name for a style, and drops it.
+            first, *others = map(escape, lines[0])
+            table = Table(Column(first, no_wrap=True), *others)
             for line in lines[1:]:
-                table.add_row(*line)
+                table.add_row(*map(escape, line))
             tables.append(table)
         return tables
 

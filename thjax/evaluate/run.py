@@ -1,7 +1,6 @@
 """Evaluates a trained run on a split: clips in, rows made, scores out."""
 
 import dataclasses
-import logging
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -21,8 +20,8 @@ from thjax.evaluate.controls import (
     ClipSet,
     copied,
     derangement,
-    other_speakers_suffice,
     reencode,
+    whose_audio,
 )
 from thjax.evaluate.diversity import add_diversity
 from thjax.evaluate.judges import Judges, refuse_circular
@@ -34,7 +33,6 @@ from thjax.evaluate.transcripts import Transcripts
 from thjax.evaluate.truth import ClipTruth
 from thjax.metrics.mouth import LipGapProbe, fit_lip_gap_probe
 
-log = logging.getLogger(__name__)
 Metrics = Literal["basic", "all"]
 PROBE_CLIPS = 60
 """Training clips that the lip-gap probe is fitted on."""
@@ -64,16 +62,6 @@ def fit_probe(training: Clips) -> LipGapProbe | None:
     return fit_lip_gap_probe(
         [(batch["frames"][i][c], batch["still"][i], batch["landmarks"][i][c]) for i, c in enumerate(counted)]
     )
-
-
-def whose_audio(speakers: list[str]) -> str:
-    """Whose audio the row `wrong_audio` speaks, for the table; warns where a split has too few speakers."""
-    if other_speakers_suffice(speakers):
-        return "another speaker's"
-    log.warning("one speaker has more than half of the %d clips, so wrong_audio is another clip's audio, not always "
-                "another speaker's; for the harder control write a corpus with more speakers in this split",
-                len(speakers))
-    return "another clip's"
 
 
 class RunSource:

@@ -22,9 +22,12 @@ METRICS = {
 PAIRED = {"mouth_psnr_vs_copy_first_frame": ("mouth_psnr", "copy_first_frame"),
           "mouth_psnr_vs_shuffled_audio": ("mouth_psnr", "wrong_audio"),
           "psnr_vs_copy_first_frame": ("psnr", "copy_first_frame"),
-          "psnr_vs_shuffled_audio": ("psnr", "wrong_audio")}
+          "psnr_vs_shuffled_audio": ("psnr", "wrong_audio"),
+          "opening_r_vs_linear": ("opening_r", "linear"), "width_r_vs_linear": ("width_r", "linear"),
+          "opening_r_vs_shuffled_audio": ("opening_r", "wrong_audio"),
+          "nod_energy_r_vs_shuffled_audio": ("nod_energy_r", "wrong_audio")}
 """{name: (metric, control)}: differences ours - control on the same clips."""
-COMPARED = ("psnr", "mouth_psnr", "lmd", "lip_gap_r_speech", "acd", "wer", "sync_confidence")
+COMPARED = ("psnr", "mouth_psnr", "lmd", "lip_gap_r_speech", "opening_r", "width_r", "acd", "wer", "sync_confidence")
 """Bases of the metrics on which the system is compared with every control, as one family for Holm's correction."""
 
 PerClip = dict[str, np.ndarray]

@@ -108,6 +108,18 @@ class Seen:
         return PublicSight(self._judges.public, self._frames, self._audio, self.landmarks)
 
 
+def speech_of(words: Spans, frames: int) -> np.ndarray:
+    """[T] bool: frames whose middle lies inside a word."""
+    moments = (np.arange(frames) + 0.5) / FPS
+    return np.any([(moments >= start) & (moments < end) for _, start, end in words], axis=0)
+
+
+def bilabials_of(phonemes: Spans) -> np.ndarray:
+    """[K, 2] start and end of every p, b and m in frames."""
+    spans = [(start * FPS, end * FPS) for name, start, end in phonemes if name.lower() in BILABIALS]
+    return np.array(spans, np.float64).reshape(-1, 2)
+
+
 def nearest_found(found: np.ndarray) -> np.ndarray:
     """[T] for every frame the index of the nearest one with a face; found [T] bool, one of them at least."""
     there = np.flatnonzero(found)
@@ -157,18 +169,12 @@ class ClipTruth:
     @functools.cached_property
     def speech(self) -> np.ndarray | None:
         """[T] bool: frames whose middle lies inside a word; None where the words are not known."""
-        if not self.words:
-            return None
-        moments = (np.arange(len(self.frames)) + 0.5) / FPS
-        return np.any([(moments >= start) & (moments < end) for _, start, end in self.words], axis=0)
+        return speech_of(self.words, len(self.frames)) if self.words else None
 
     @functools.cached_property
     def bilabials(self) -> np.ndarray | None:
         """[K, 2] start and end of every p, b and m in frames; None where the phonemes are not known."""
-        if not self.phonemes:
-            return None
-        spans = [(start * FPS, end * FPS) for name, start, end in self.phonemes if name.lower() in BILABIALS]
-        return np.array(spans, np.float64).reshape(-1, 2)
+        return bilabials_of(self.phonemes) if self.phonemes else None
 
     def still_seen(self, judges: Judges) -> Seen:
         """The still as these judges see it. Without a judge of faces: with the landmarks of the clip's first frame

@@ -16,8 +16,9 @@ from thjax.core.errors import UserError
 from thjax.generate import live, provenance
 from thjax.generate.control import Control, read_control
 from thjax.generate.model import Model
-from thjax.generate.motion import MotionSampler, MotionSession, PlayedSession, previews
+from thjax.generate.motion import MotionSession, PlayedSession, previews
 from thjax.generate.motion_files import motion_writer, read_motion
+from thjax.systems.motion_sampler import MotionSampler
 
 log = logging.getLogger(__name__)
 Parts = Iterator[tuple[np.ndarray, np.ndarray]]

@@ -1,41 +1,17 @@
 """A motion in the making: audio goes in, animation vectors come out, drawn by a mapper or played from a performance."""
 
 import logging
-from typing import Protocol, runtime_checkable
 
-import jax
 import numpy as np
 
 from data_pipelines.schema import SAMPLES_PER_FRAME
-from thjax.engine import GenerateRequest, Sampler
-from thjax.engine.system import Carry
+from thjax.engine import GenerateRequest
 from thjax.generate.control import Control
 from thjax.generate.motion_files import CHANNELS
 from thjax.generate.session import Session, check_samples, frames_of
+from thjax.systems.motion_sampler import MotionSampler
 
 log = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class MotionSampler(Sampler, Protocol):
-    """A mapper: a `Sampler` that draws no pixels but animation vectors. Its `plan` looks at no still."""
-
-    channels: tuple[str, ...]
-    """Names of a vector's numbers, order and units of `motion_files.CHANNELS`."""
-
-    def chunk(
-        self, carry: Carry, audio: jax.Array, replace: np.ndarray | None = None
-    ) -> tuple[Carry, jax.Array]:
-        """Audio as in `Sampler` -> animation vectors [chunk_frames, S, 23] of S motions.
-
-        `replace`, [chunk_frames, 23] f32: values in place of what is drawn, which the frames after are told; NaN for
-        none.
-        """
-        ...
-
-    def finish(self, carry: Carry | None, frames: np.ndarray) -> np.ndarray:
-        """Animation vectors [n, S, 23] -> preview of the first motion, [n, H, W, 3] uint8. The carry is not read."""
-        ...
 
 
 class MotionSession(Session):

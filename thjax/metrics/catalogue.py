@@ -56,6 +56,7 @@ _MARKED = "true and generated frames, true landmarks"
 _AUS, _POSE = "action-unit presence of both sides", "head angles of both sides"
 _LIPS = "lip landmarks of both sides, speech frames"
 _BILABIALS = "lip gaps of both sides, bilabial times, speech frames"
+_Z_LIPS = "action units of both sides, speech frames"
 _FEATURES = "features of true and generated frames or clips"
 _PIXELS = "px at 256 x 256"
 _SCRIPT, _SYNCNET, _LSE = "Chen et al. 2019 (script)", "Chung and Zisserman 2016", "Prajwal et al. 2020"
@@ -81,6 +82,10 @@ CATALOGUE = {metric.name: metric for metric in (
     Metric("lip_width_r_speech", "Pearson's r", "-1..1", "high", "ours", _LIPS, mouth.correlation_in_speech),
     Metric("closure_recall", "share, pooled", "0..1", "high", "ours", _BILABIALS, closures.closures),
     Metric("closure_precision", "share, pooled", "0..1", "high", "ours", _BILABIALS, closures.closures),
+    Metric("opening_r", "Pearson's r", "-1..1", "high", "ours", _Z_LIPS, mouth.correlation_in_speech),
+    Metric("width_r", "Pearson's r", "-1..1", "high", "ours", _Z_LIPS, mouth.correlation_in_speech),
+    Metric("false_closures", "share of speech frames", "0..1", "low", "ours", "lip gap, bilabial times",
+           closures.false_closures),
     Metric("acd", "embedding distance", "0..2", "low", "Tulyakov et al. 2018", _FACES, identity.acd),
     Metric("acd_mse", "squared distance / D", "0..4/D", "low", "sda tables (our reading)", _FACES, identity.acd),
     Metric("csim", "cosine", "-1..1", "high", "Zakharov et al. 2019", _FACES, identity.csim),
@@ -102,6 +107,16 @@ CATALOGUE = {metric.name: metric for metric in (
            head_motion.head_similarity_union),
     Metric("diversity", "standard deviations", "0 and up", "truth", "ours", "16 tracks of one audio",
            head_motion.diversity),
+    Metric("spread", "standard deviations", "0 and up", "truth", "ours", "several motions of one audio",
+           head_motion.diversity),
+    Metric("spread_of_true", "spread over that of the truth", "0 and up", "truth", "ours",
+           "several motions, and several true ones", head_motion.diversity),
+    Metric("roughness", "over the truth's", "0 and up", "truth", "ours", "channels of both sides", motion.roughness),
+    Metric("nod_energy_r", "Pearson's r", "-1..1", "truth", "ours", "pitch of the head, loudness, speech frames",
+           mouth.correlation_in_speech),
+    Metric("cross_entropy", "nats a channel", "0 and up", "low", "Wu et al. 2023", "a mapper's categories",
+           motion.mean_nats),
+    Metric("squared_error", "variances", "0 and up", "low", "ours", "a mapper without categories", motion.mean_nats),
     Metric("beat_alignment", "score", "0..1", "high", "Siyao et al. 2022", "audio onsets, head angles",
            head_motion.beat_alignment),
     Metric("fid", "squared feature units", "0 and up", "low", "Heusel et al. 2017", _FEATURES, distribution.frechet),

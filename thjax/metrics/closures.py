@@ -11,6 +11,8 @@ CLOSED_GAP = 0.02
 """Lip gap in units of the outer-eye distance below which the lips count as closed: half a pixel to one at 128."""
 TOLERANCE = 1
 """Frames by which a closure may lie beside its sound."""
+FAR = 3
+"""Frames from the nearest bilabial beyond which closed lips are a mistake."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +72,30 @@ def closures(bilabials: np.ndarray, closed: np.ndarray, truth_closed: np.ndarray
     return Closures(Ratio(int(recalled.sum()), int(expected.sum())), Ratio(right, len(runs)))
 
 
-def _frames_near(bilabials: np.ndarray, length: int) -> np.ndarray:
-    """[K, T] bool: the frames t, each from t to t + 1, that a bilabial touches, and `TOLERANCE` more on either side."""
+def false_closures(bilabials: np.ndarray, closed: np.ndarray, speech: np.ndarray) -> Ratio:
+    """Share of speech frames with lips closed more than three frames away from any p, b or m; 0..1, lower is better.
+
+    Args:
+        bilabials: [K, 2] first and last moment of every p, b and m, in frames.
+        closed: [T] bool, generated lips.
+        speech: [T] bool, frames inside speech.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    expect_shape("speech", np.asarray(speech), ("T",))
+    expect_shape("closed", np.asarray(closed), speech.shape)
+    near = _frames_near(np.asarray(bilabials, np.float64).reshape(-1, 2), len(speech), FAR).any(axis=0)
+    inside = np.asarray(speech, bool)
+    return Ratio(int((inside & closed & ~near).sum()), int(inside.sum()))
+
+
+def _frames_near(bilabials: np.ndarray, length: int, tolerance: int = TOLERANCE) -> np.ndarray:
+    """[K, T] bool: the frames t, each from t to t + 1, that a bilabial touches, and `tolerance` more on either side."""
     first, end = np.floor(bilabials[:, :1]), np.ceil(bilabials[:, 1:])
     last = np.maximum(end - 1, first)
     frames = np.arange(length)
-    return (frames >= first - TOLERANCE) & (frames <= last + TOLERANCE)
+    return (frames >= first - tolerance) & (frames <= last + tolerance)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:

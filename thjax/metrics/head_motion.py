@@ -97,13 +97,25 @@ def diversity(samples: np.ndarray, deviation: np.ndarray) -> float:
         ValueError: other than 16 samples, or a channel has no deviation.
     """
     expect_shape("samples", samples, (SAMPLES, "T", "K"))
+    return pairwise_distance(samples, deviation)
+
+
+def pairwise_distance(samples: np.ndarray, deviation: np.ndarray) -> float:
+    """`diversity` of any number of samples: tracks [S, T, K], S at least 2, and deviations [K]; 0 and up.
+
+    Raises:
+        ValueError: fewer than two samples, or a channel has no deviation.
+    """
+    expect_shape("samples", samples, ("S", "T", "K"))
     expect_shape("deviation", deviation, (samples.shape[2],))
     finite("samples", samples)
+    if len(samples) < 2:
+        raise ValueError("a distance between samples needs 2 of them, got 1")
     if not (deviation > 0).all():
         still = int((~(deviation > 0)).sum())
         raise ValueError(f"{still} of {len(deviation)} channels have no deviation; leave constant channels out")
-    scaled = (samples.astype(np.float64) / deviation).reshape(SAMPLES, -1)
-    first, second = np.triu_indices(SAMPLES, 1)
+    scaled = (samples.astype(np.float64) / deviation).reshape(len(samples), -1)
+    first, second = np.triu_indices(len(samples), 1)
     return float(np.sqrt(((scaled[first] - scaled[second]) ** 2).mean(axis=1)).mean())
 
 

@@ -1,6 +1,8 @@
-"""Motion: how much a clip trembles."""
+"""Motion: how much a clip trembles, in pixels and in channels."""
 
 import numpy as np
+
+from thjax.metrics.shapes import expect_shape, finite
 
 
 def jitter(frames: np.ndarray) -> float:
@@ -20,3 +22,49 @@ def jitter(frames: np.ndarray) -> float:
         raise ValueError(f"jitter needs at least 3 frames, got {len(frames)}")
     x = frames.astype(np.float64)
     return float(np.abs(x[2:] - 2 * x[1:-1] + x[:-2]).mean())
+
+
+def roughness(track: np.ndarray, deviation: np.ndarray) -> float:
+    """Mean absolute second difference of standardised channels over time.
+
+    Args:
+        track: [T, K] channels (action units, pose), T at least 3.
+        deviation: [K] standard deviation of each over the true training tracks.
+
+    Returns:
+        0 and up. Neither direction is better by itself: tables show it over the truth's own value, best near 1.
+
+    Raises:
+        ValueError: fewer than three frames, or a channel has no deviation.
+    """
+    expect_shape("track", track, ("T", "K"))
+    expect_shape("deviation", deviation, (track.shape[1],))
+    finite("track", track)
+    if len(track) < 3:
+        raise ValueError(f"roughness needs at least 3 frames, got {len(track)}")
+    if not (deviation > 0).all():
+        raise ValueError("a channel has no deviation; leave constant channels out")
+    x = track.astype(np.float64) / deviation
+    return float(np.abs(x[2:] - 2 * x[1:-1] + x[:-2]).mean())
+
+
+def mean_nats(nats: np.ndarray, counts: np.ndarray) -> float:
+    """Cross-entropy of true motion: mean of -log p over frames that count and over channels, nats; lower is better.
+
+    A mapper that says nothing has the cross-entropy of a histogram; one that copies, that of a random walk. How far
+    below both it comes is what it has learnt. Figures of different numbers of categories do not compare.
+
+    Source: Wu et al. 2023, eq. 5.
+
+    Args:
+        nats: [T, K] -log of the probability of each channel's true category.
+        counts: [T] bool, frames with labels.
+
+    Raises:
+        ValueError: shapes differ, or no frame counts.
+    """
+    expect_shape("nats", nats, ("T", "K"))
+    expect_shape("counts", np.asarray(counts), nats.shape[:1])
+    if not np.any(counts):
+        raise ValueError("no frame counts; leave the clip out")
+    return float(nats[np.asarray(counts, bool)].mean())

@@ -102,6 +102,10 @@ NOT_IN_THE_MATRIX = {
     "lpips": "needs a public network, which does not ship",
     "lip_gap_r": "needs a probe that is fitted on a run's training clips",
     "diversity": "needs several samples of one audio",
+    **dict.fromkeys(
+        ("opening_r", "width_r", "false_closures", "spread", "spread_of_true", "roughness", "nod_energy_r",
+         "cross_entropy", "squared_error"),
+        "compares motions in channels; the faults are planted in pixels"),
     "sync_offset": "has a sign: its size is sync_offset_error, and offset_recovered checks it",
 }
 """{metric of the catalogue: why no line is about it}."""

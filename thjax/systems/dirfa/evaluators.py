@@ -8,9 +8,11 @@ from thjax.core.rngs import Rngs
 from thjax.engine import Batch, Evaluation
 from thjax.engine.stage import Nets
 from thjax.systems.dirfa import heads
-from thjax.systems.dirfa.animation import GROUPS
+from thjax.systems.dirfa.animation import GROUPS, Quantiser
+from thjax.systems.dirfa.config import Config
 from thjax.systems.dirfa.inputs import batch_features, make_lesson
 from thjax.systems.dirfa.losses import squared_error
+from thjax.systems.dirfa.networks import Mapper
 
 
 def make_likelihood(system):
@@ -25,22 +27,24 @@ def make_likelihood(system):
     """
 
     def likelihood(nets: Nets, batch: Batch, rngs: Rngs, ctx: Context) -> Evaluation:
-        c, quantiser = system.config, system.quantiser
-        lesson = make_lesson(c, quantiser, batch, unscored=0)
-        features = batch_features(c.mapper, batch["audio"])
-        said, _ = system.networks["mapper"].module.apply(
-            {"params": nets["mapper"].params}, lesson.history, features, lesson.first, lesson.attended
-        )
-        if c.mapper.head == "regression":
-            name, cost = "squared_error", squared_error(said, lesson.values, quantiser)
-        else:
-            target = quantiser.encode(lesson.values)
-            name, cost = "cross_entropy", -heads.log_likelihood(c.mapper.head, said, target, c.mapper.categories)
-        values = {name: clip_mean(cost, lesson.scored)}
-        values |= {f"{name}_{group}": clip_mean(cost[..., which], lesson.scored) for group, which in GROUPS.items()}
-        return Evaluation(values)
+        module, variables = system.networks["mapper"].module, {"params": nets["mapper"].params}
+        return Evaluation(score_clips(system.config, system.quantiser, module, variables, batch))
 
     return likelihood
+
+
+def score_clips(config: Config, quantiser: Quantiser, module: Mapper, variables, batch: Batch) -> dict[str, jax.Array]:
+    """What `likelihood` says of whole clips: {metric: [B]}."""
+    lesson = make_lesson(config, quantiser, batch, unscored=0)
+    features = batch_features(config.mapper, batch["audio"])
+    said, _ = module.apply(variables, lesson.history, features, lesson.first, lesson.attended)
+    if config.mapper.head == "regression":
+        name, cost = "squared_error", squared_error(said, lesson.values, quantiser)
+    else:
+        target, kind = quantiser.encode(lesson.values), config.mapper.head
+        name, cost = "cross_entropy", -heads.log_likelihood(kind, said, target, config.mapper.categories)
+    values = {name: clip_mean(cost, lesson.scored)}
+    return values | {f"{name}_{group}": clip_mean(cost[..., which], lesson.scored) for group, which in GROUPS.items()}
 
 
 def clip_mean(x: jax.Array, scored: jax.Array) -> jax.Array:

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipelines.schema import SAMPLES_PER_FRAME
-from thjax.engine import GenerateRequest, NetState
+from thjax.engine import Batch, GenerateRequest, NetState
 from thjax.systems.dirfa.animation import CHANNELS, Quantiser
 from thjax.systems.dirfa.config import Config
+from thjax.systems.dirfa.evaluators import score_clips
 from thjax.systems.dirfa.networks import Mapper
 from thjax.systems.dirfa.preview import PREVIEW_SIZE, Preview
 from thjax.systems.dirfa.sampling import Carry, make_draw_motion, make_start
@@ -38,6 +39,8 @@ class MotionSampler:
         self.lookbehind, self.lookahead = mel.behind, mel.ahead
         self._variables = {"params": net.params}
         self.channels = CHANNELS
+        self.categories = 0 if config.mapper.head == "regression" else config.mapper.categories
+        self._quantiser = quantiser
         self._preview: Preview | None = None
         draw_motion, continuous = make_draw_motion(config, module), config.mapper.head == "regression"
 
@@ -48,6 +51,7 @@ class MotionSampler:
             return carry, jnp.where(jnp.isnan(replace), values, replace)
 
         self._chunk = jax.jit(chunk)
+        self._score = jax.jit(partial(score_clips, config, quantiser, module))
         self._start = partial(jax.jit, static_argnums=1)(make_start(config, module))
 
     def plan(self, request: GenerateRequest) -> Carry:
@@ -75,6 +79,18 @@ class MotionSampler:
             frames = (audio.shape[0] - self.lookbehind - self.lookahead) // SAMPLES_PER_FRAME
             replace = np.full((frames, len(CHANNELS)), np.nan, np.float32)
         return self._chunk(self._variables, carry, audio, replace)
+
+    def score(self, batch: Batch) -> dict[str, jax.Array]:
+        """How well the mapper foresees whole clips, teacher-forced: {metric: [B]}, see `evaluators`.
+
+        Args:
+            batch: `audio`, `au`, `pose` and `valid` of clips from their starts.
+        """
+        return self._score(self._variables, batch)
+
+    def encode(self, vectors: np.ndarray) -> np.ndarray:
+        """Animation vectors [..., 23] -> int32 categories [..., 23] of the nearest centroids."""
+        return np.asarray(self._quantiser.encode(vectors))
 
     def finish(self, carry: Carry, frames: np.ndarray) -> np.ndarray:
         """Animation vectors [n, S, 23] -> preview of the first motion, [n, H, W, 3] uint8."""

@@ -1,0 +1,48 @@
+"""What a mapper is to those that generate and evaluate: a sampler of motion, which draws no pixel."""
+
+from typing import Protocol, runtime_checkable
+
+import jax
+import numpy as np
+
+from thjax.engine import Batch, Sampler
+from thjax.engine.system import Carry
+
+
+@runtime_checkable
+class MotionSampler(Sampler, Protocol):
+    """A mapper: a `Sampler` that draws no pixels but animation vectors. Its `plan` looks at no still."""
+
+    channels: tuple[str, ...]
+    """Names of a vector's numbers, order and units of `thjax.generate.motion_files.CHANNELS`."""
+    categories: int
+    """D, categories of a channel; 0 where channels are continuous."""
+
+    def start(self, seed: int, motions: int = 1) -> Carry:
+        """The carry of several motions of one audio. Motion s of a seed is the same however many are drawn."""
+        ...
+
+    def chunk(
+        self, carry: Carry, audio: jax.Array, replace: np.ndarray | None = None
+    ) -> tuple[Carry, jax.Array]:
+        """Audio as in `Sampler` -> animation vectors [chunk_frames, S, 23] of S motions.
+
+        `replace`, [chunk_frames, 23] f32: values in place of what is drawn, which the frames after are told; NaN for
+        none.
+        """
+        ...
+
+    def finish(self, carry: Carry | None, frames: np.ndarray) -> np.ndarray:
+        """Animation vectors [n, S, 23] -> preview of the first motion, [n, H, W, 3] uint8. The carry is not read."""
+        ...
+
+    def score(self, batch: Batch) -> dict[str, jax.Array]:
+        """How well the mapper foresees whole clips, teacher-forced: {metric: [B]}.
+
+        `batch` holds `audio`, `au`, `pose` and `valid` of clips from their starts.
+        """
+        ...
+
+    def encode(self, vectors: np.ndarray) -> np.ndarray:
+        """Animation vectors [..., 23] -> int32 categories [..., 23] of the nearest centroids."""
+        ...
