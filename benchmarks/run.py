@@ -21,6 +21,7 @@ def main() -> None:
         run("benchmarks.feed", "--data", data)
         run("benchmarks.train_step", "--data", data)
         run("benchmarks.generate")
+        run("benchmarks.sampling")
         run("benchmarks.evaluate")
     run("benchmarks.table")
 
