@@ -24,7 +24,8 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def film(path: Path, frames: int = 30, rate: Fraction | int = 25, *, size=(64, 80), video="libx264", sound="aac",
          audio_rate: int = 16_000, layout: str = "mono", flashes=(), pixels: str = "yuv420p", times=None,
-         audio_seconds: float | None = None, tone: float = 0.0, seed: int = 0) -> Path:
+         audio_seconds: float | None = None, tone: float = 0.0, seed: int = 0,
+         pixel_shape: Fraction = Fraction(1)) -> Path:
     """Writes a film.
 
     Args:
@@ -42,6 +43,7 @@ def film(path: Path, frames: int = 30, rate: Fraction | int = 25, *, size=(64, 8
         audio_seconds: None: as long as the pictures.
         tone: loudness of a tone that always sounds.
         seed: of the texture.
+        pixel_shape: width over height of a pixel when it is shown.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     times = range(frames) if times is None else times
@@ -52,6 +54,7 @@ def film(path: Path, frames: int = 30, rate: Fraction | int = 25, *, size=(64, 8
             picture_stream = container.add_stream(video, rate=rate, options=options)
             picture_stream.height, picture_stream.width = size
             picture_stream.pix_fmt = pixels
+            picture_stream.codec_context.sample_aspect_ratio = pixel_shape
             picture_stream.codec_context.time_base = 1 / Fraction(rate)
         if sound:
             sound_stream = container.add_stream(sound, rate=audio_rate)

@@ -1,6 +1,8 @@
 """CSV files of OpenFace become labels of the stored frames, or the clip is refused; poses are judged by rendering."""
 
+import dataclasses
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -194,6 +196,16 @@ def test_labels_of_more_frames_than_the_video_has_are_refused(clip):
     folder = write(lines_of(content(FRAMES + 20)))
     assert "has 36 frames, its labels reach to frame 56" in refused(make_clip, reference,
                                                                     Settings(SIZE, labels=True), folder)
+
+
+def test_labels_of_pixels_that_are_not_square_are_refused(clip, tmp_path):
+    reference, write = clip
+    shown = Location(str(film(tmp_path / "wide.mp4", FRAMES, NTSC, size=(HEIGHT, WIDTH), tone=0.3,
+                              pixel_shape=Fraction(4, 3))))
+    size, digest = sha256(shown)
+    folder = write(video_bytes=size, video_sha256=digest)
+    message = refused(make_clip, dataclasses.replace(reference, video=shown), Settings(SIZE, labels=True), folder)
+    assert "pixels are not square" in message and "setsar=1" in message
 
 
 def test_a_corpus_is_prepared_and_says_how_it_was_labelled(tmp_path):
