@@ -98,6 +98,20 @@ def test_other_takes_are_left_out_where_the_clip_itself_comes_out_otherwise(run,
         maker.close()
 
 
+def test_clips_without_a_label_are_named_and_the_rest_is_measured(run, corpus, monkeypatch):
+    read = MotionClips.__getitem__
+
+    def blind(clips, number):
+        clip = read(clips, number)
+        hidden = clip.key.endswith("test_0000/0001")
+        return dataclasses.replace(clip, counts=clip.counts & ~np.bool_(hidden))
+
+    monkeypatch.setattr(MotionClips, "__getitem__", blind)
+    found, _ = collect_mapper(run, corpus, "test", 0)
+    assert found.not_judged == {"no frame has labels": ["synthetic/test_0000/0001"]}
+    assert len(found.clips) == 3 and len(found.rows["ours"]["cross_entropy"]) == 3
+
+
 def test_a_regression_has_errors_in_place_of_nats(corpus):
     found, _ = collect_mapper(run_of(corpus, "regression"), corpus, "test", 0, limit=2)
     assert "random_walk" not in found.rows

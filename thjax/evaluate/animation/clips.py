@@ -37,7 +37,7 @@ class MotionClip:
         key: its name.
         speaker: name.
         vectors: [T, 23] f32, AU intensities 0 to 5, mm from the first frame with a face, rad.
-        counts: [T] bool, frames with labels.
+        counts: [T] bool, frames with labels; there may be none.
         audio: [T * 640 + 6400] int16, 3,200 samples of context on each side.
         words, phonemes: with times, or empty.
     """
@@ -101,10 +101,7 @@ class MotionClips(Sequence):
     def __getitem__(self, number: int) -> MotionClip:
         example = self._clips[number]
         counts = example["valid"] > 0
-        frames = int(np.flatnonzero(counts)[-1]) + 1 if counts.any() else 0
-        if not frames:
-            raise DataError(f"{self.keys[number]}: no frame has labels, and there is nothing to compare; leave the "
-                            "clip out of the split")
+        frames = int(np.flatnonzero(counts)[-1]) + 1 if counts.any() else len(counts)
         vectors = np.concatenate([example["au"], example["pose"]], axis=1)[:frames]
         vectors[:, TRANSLATION] -= vectors[counts.argmax(), TRANSLATION]
         samples = frames * SAMPLES_PER_FRAME + 2 * AUDIO_CONTEXT

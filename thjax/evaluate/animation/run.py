@@ -161,9 +161,13 @@ def collect_mapper(run: LoadedRun, data: pathlib.Path, split: str, seed: int, li
     try:
         for block in shard.blocks(total):
             report(f"clips {block[0] + 1} to {block[-1] + 1} of {total}")
+            labelled = [number for number in block if clips[number].counts.any()]
             for number in block:
-                collected.clips[number] = Clip(clips.keys[number], clips.speakers[number])
-            for row, number, sheet in source.measured(block):
+                if number in labelled:
+                    collected.clips[number] = Clip(clips.keys[number], clips.speakers[number])
+                else:
+                    collected.not_judged.setdefault("no frame has labels", []).append(clips.keys[number])
+            for row, number, sheet in source.measured(labelled) if labelled else ():
                 collected.add(row, number, sheet)
     finally:
         source.close()
