@@ -58,6 +58,14 @@ LEARNING = {
         code=("thjax/systems/temporal_gan", "thjax/losses", "thjax/blocks", "thjax/engine", "data_pipelines/crops.py"),
         score="benchmarks.learning_pictures",
     ),
+    "dirfa_mapper": Learning(
+        variant="dirfa:demo",
+        corpus=("--no_pixels", "--speakers", "240", "--clips", "16", "--motion", "natural", "--sentences", "free",
+                "--validation_speakers", "12", "--test_speakers", "12", "--seed", "0"),
+        code=("thjax/systems/dirfa", "thjax/audio", "thjax/blocks", "thjax/engine"),
+        score="benchmarks.learning_motion",
+        drawing=("data_pipelines/synthetic", "data_pipelines/synthetic/features.py", "thjax/face3d"),
+    ),
 }
 
 

@@ -8,7 +8,7 @@ thjax/systems/dirfa/README.md.
 
 | variant | what it is | expected result | hours |
 |---|---|---|---|
-| `demo` | narrow, mixture head; embedded corpus, one CPU core | not measured yet | - |
+| `demo` | narrow, mixture head; embedded corpus, one CPU core | lips: opening r 0.90, width r 0.87 | 0.25 |
 | `synthetic` | size `s`, the paper's head on the embedded corpus, one GPU | not measured yet | - |
 | `lrw` | size `m` on LRW's clips of 29 frames | not measured yet | - |
 | `voxceleb2` | size `m` on VoxCeleb2 | not measured yet | - |
@@ -38,18 +38,19 @@ PIXEL_FREE = CropSpec("none", height=64, width=64)
 
 def demo() -> Config:
     """Minutes on one CPU core. Every departure from the paper is listed in the system's README."""
-    steps = 4000
+    steps = 8000
     return Config(
-        data=DataSpec(fields=FIELDS, window=75, batch=8, crop=PIXEL_FREE),
+        data=DataSpec(fields=FIELDS, window=100, batch=8, crop=PIXEL_FREE),
         mapper=MapperConfig(width=160, layers=3, heads=4, history="waves", head="mixture"),
-        losses=LossConfig(unscored=25, lip_noise=1.0, lip_readout=1.0, gain_db=6.0),
+        losses=LossConfig(unscored=25, lip_noise=1.0, mood_noise=0.03, lip_readout=1.0, gain_db=6.0, tilt_db=10.0,
+                          band_shift=1.0, noise_floor=0.3),
         optimizers=OptimizersConfig(
             mapper=OptimizerConfig(learning_rate=2.5e-3, b1=0.9, b2=0.98, warmup_steps=100, decay="cosine",
                                    decay_steps=steps, clip_norm=1.0),
             ema=0.98,
         ),
         schedule=ScheduleConfig(steps=steps),
-        train=TrainConfig(evaluate_every=1000, evaluate_clips=24, checkpoint_every=1000, log_every=50),
+        train=TrainConfig(evaluate_every=1000, evaluate_clips=64, checkpoint_every=1000, log_every=200),
     )
 
 

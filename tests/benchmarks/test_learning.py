@@ -6,6 +6,9 @@ import pytest
 
 from benchmarks.learn import LEARNING, RESULTS, SEEDS, code_hash, config_hash
 
+MISSED_IN_TEN_MINUTES = {0: {"variance", "outermost"}, 1: {"variance"}}
+"""Bars that the mapper does not reach; its README says so. One that is reached later must be struck off here."""
+
 
 def result(system):
     return json.loads((RESULTS / f"{system}.json").read_text())
@@ -38,6 +41,71 @@ def test_temporal_gan_is_above_every_control():
     for control in ("copy_first_frame", "wrong_audio", "silent_audio"):
         for metric in ("mouth_psnr", "lip_gap_r"):
             assert rows["ours"][metric]["mean"] > rows[control][metric]["mean"], (control, metric)
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("seed", SEEDS)
+class TestMapper:
+    """dirfa's mapper on held-out speakers, voices and sentences."""
+
+    @staticmethod
+    def row(name, seed):
+        rows = result("dirfa_mapper")["rows"]
+        return rows.get(f"{name}_seed_{seed}", rows.get(name))
+
+    def mean(self, name, metric, seed):
+        return self.row(name, seed)[metric]["mean"]
+
+    @pytest.mark.parametrize("metric,bar", [("opening_r", 0.88), ("width_r", 0.78)])
+    def test_lips_follow_the_sound(self, seed, metric, bar):
+        assert self.mean("ours", metric, seed) >= bar
+        assert self.mean("ours", f"{metric}[one sample]", seed) >= self.mean("ours", metric, seed) - 0.10
+        assert abs(self.mean("wrong_audio", metric, seed)) <= 0.1
+        paired = result("dirfa_mapper")["paired_per_seed"][SEEDS.index(seed)]
+        assert paired[f"{metric}_vs_linear"]["ci95"][0] > 0.2
+        for control in ("iid_noise", "markov", "loudness", "time_profile", "silent_audio"):
+            assert self.mean(control, metric, seed) < bar - 0.2, control
+
+    def test_lips_close_where_the_truth_does(self, seed):
+        assert self.mean("ours", "closure_recall", seed) >= 0.85
+        assert self.mean("ours", "false_closures", seed) <= 0.02
+
+    @pytest.mark.parametrize("group", ["lips", "brows", "pose"])
+    def test_it_foresees_more_than_counting_does(self, seed, group):
+        metric = f"cross_entropy[{group}]"
+        ours = self.row("ours", seed)[metric]["ci95"][1]
+        assert ours < self.row("iid_noise", seed)[metric]["ci95"][0]
+        assert ours < self.row("random_walk", seed)[metric]["ci95"][0]
+        if group == "lips":
+            assert ours < self.row("silent_audio", seed)[metric]["ci95"][0]
+
+    def test_blinks_come_as_often_as_in_sets_of_as_many_clips(self, seed):
+        low, high = result("dirfa_mapper")["blink_rate_of_corpus_sets"]["ci95"]
+        assert low <= self.mean("ours", "blink_rate_au45", seed) <= high
+        assert not low <= self.mean("iid_noise", "blink_rate_au45", seed) <= high
+
+    @pytest.mark.parametrize("group", ["brows", "pose"])
+    def test_draws_differ_as_true_motions_do(self, seed, group):
+        assert 0.7 <= self.mean("ours", f"spread_of_true[{group}]", seed) <= 1.3
+
+    def test_lips_of_several_draws_agree(self, seed):
+        assert self.mean("ours", "spread[lips]", seed) <= 0.5
+        assert self.mean("iid_noise", "spread[lips]", seed) > 1 < self.mean("markov", "spread[lips]", seed)
+
+    @pytest.mark.parametrize("group", ["lips", "brows", "pose"])
+    def test_motion_is_as_smooth_as_the_truth(self, seed, group):
+        assert 0.7 <= self.mean("ours", f"roughness[{group}]", seed) <= 1.4
+        assert self.mean("iid_noise", f"roughness[{group}]", seed) > 1.4
+
+    def test_nods_follow_the_voice(self, seed):
+        ours, shuffled = (self.row(name, seed)["nod_energy_r"]["ci95"] for name in ("ours", "wrong_audio"))
+        assert ours[0] > shuffled[1]
+
+    def test_of_ten_minutes_only_the_stated_bars_are_missed(self, seed):
+        long = result("dirfa_mapper")["ten_minutes"][SEEDS.index(seed)]
+        missed = {name for name, kept in (("variance", 0.5 <= long["pose_variance_last_to_first_minute"] <= 2),
+                                          ("outermost", long["outermost_share"] < 0.01)) if not kept}
+        assert missed == MISSED_IN_TEN_MINUTES[seed]
 
 
 def test_comments_do_not_make_a_result_stale_and_code_does(tmp_path, monkeypatch):

@@ -103,7 +103,8 @@ def random_weights(config: Config, seed: int = 1, scale: float = 0.5):
         name = jax.tree_util.keystr(path)
         if leaf.ndim == 1 or "begin" in name:
             return (1.0 * ("scale" in name) + 0.3 * rng.normal(size=leaf.shape)).astype(np.float32)
-        gain = 1.0 if any(word in name for word in ("table", "follow", "first", "anchor")) else leaf.shape[0] ** -0.5
+        whole = any(word in name for word in ("table", "follow", "first", "centre", "anchor"))
+        gain = 1.0 if whole else leaf.shape[0] ** -0.5
         return (scale * 2 * gain * rng.normal(size=leaf.shape)).astype(np.float32)
 
     return network.module, jax.tree_util.tree_map_with_path(draw, shapes)

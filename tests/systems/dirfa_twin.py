@@ -31,6 +31,7 @@ class TwinMapper(nn.Module):
         if c.head == "mixture":
             self.follow = nn.Parameter(torch.ones(23, c.components // 2))
             self.first = nn.Parameter(torch.zeros(23, 1))
+            self.centre = nn.Parameter(torch.zeros(23, 1))
             self.anchor = nn.Parameter(torch.zeros(23, c.components - c.components // 2))
         if readout:
             self.lips = nn.Linear(w, 7)
@@ -75,7 +76,8 @@ class TwinMapper(nn.Module):
             return said
         weights, moves, scales = said.chunk(3, -1)
         before = torch.where(first[..., None, None], self.first, history[..., None])
-        anchors = torch.cat([self.follow * before, self.anchor.expand(*before.shape[:-1], -1)], -1)
+        followed = self.centre + self.follow * (before - self.centre)
+        anchors = torch.cat([followed, self.anchor.expand(*before.shape[:-1], -1)], -1)
         usual = torch.tensor([0.02] * (c.components // 2) + [0.1] * (c.components - c.components // 2))
         scales = (scales + usual.log()).clamp(math.log(0.25 / c.categories), 0).exp()
         return torch.cat([weights, anchors + 0.1 * moves, scales], -1)
@@ -111,7 +113,7 @@ def randomise(twin, seed=0):
         for name, value in twin.named_parameters():
             if "norm.weight" in name:
                 value.copy_(1 + 0.3 * torch.randn_like(value))
-            elif value.ndim == 2 and "table" not in name and name not in ("follow", "first", "anchor"):
+            elif value.ndim == 2 and "table" not in name and name not in ("follow", "first", "centre", "anchor"):
                 value.copy_(torch.randn_like(value) * value.shape[1] ** -0.5)
             else:
                 value.copy_(0.3 * torch.randn_like(value))

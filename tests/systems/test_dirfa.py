@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from dirfa_narrow import KEY, KINDS, built, entered, make_batch, narrow, quick_jit
 from dirfa_twin import TwinMapper, convert, nats, randomise, slope
@@ -76,6 +77,21 @@ def test_the_mixture_fills_the_categories():
     for category in (0, 7, 20, 39):
         told = heads.log_likelihood("mixture", said, jnp.full((4, 23), category), 40)
         np.testing.assert_allclose(np.exp(told), chances[..., category], rtol=1e-3, atol=1e-6)
+
+
+def test_values_of_a_mixture_fall_into_categories_as_its_probabilities_say():
+    said = jnp.asarray(np.random.default_rng(1).normal(size=(23, 12)), jnp.float32)
+    said = said.at[..., 4:8].set(said[..., 4:8] * 0.4 + 0.5).at[..., 8:].set(jnp.exp(said[..., 8:] - 2))
+    draws, categories = 4000, 12
+    keys = jax.random.split(jax.random.key(0), draws)
+    drawn = np.asarray(jax.vmap(lambda key: heads.draw_mixture(said, key, categories))(keys))
+    expected = draws * np.asarray(heads.probabilities("mixture", said, categories), np.float64)
+    found = np.stack([np.bincount(drawn[:, channel], minlength=categories) for channel in range(23)])
+    # Values far outside the range count in the outermost categories.
+    assert found[:, [0, -1]].sum() > 0.05 * draws * 23
+    often = expected > 5
+    statistic = ((found - expected)[often] ** 2 / expected[often]).sum()
+    assert scipy.stats.chi2.sf(statistic, often.sum() - 23) > 1e-3
 
 
 def test_far_tails_have_finite_likelihood_and_gradient():

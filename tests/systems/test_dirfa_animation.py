@@ -11,7 +11,7 @@ from data_pipelines.schema import POSE, DataError
 from thjax import systems
 from thjax.core.rngs import Rngs
 from thjax.systems.dirfa import inputs
-from thjax.systems.dirfa.animation import CHANNELS, GROUPS, Quantiser, animation_vectors
+from thjax.systems.dirfa.animation import CHANNELS, GROUPS, MOODS, Quantiser, animation_vectors
 from thjax.systems.dirfa.statistics import ranges
 
 
@@ -139,6 +139,9 @@ def test_noise_touches_what_it_should():
     shaken = np.asarray(disturb(losses)) != history
     lips = np.isin(np.arange(23), GROUPS["lips"])
     assert shaken[..., lips].mean() > 0.9 and not shaken[..., ~lips].any()
+    moved = np.asarray(disturb(narrow(losses=dict(mood_noise=0.2)).losses)) != history
+    moods = np.isin(np.arange(23), MOODS)
+    assert moved[..., moods].mean() > 0.9 and not moved[..., ~moods].any() and not (lips & moods).any()
     assert inputs.disturb(narrow().losses, quantiser, history, rngs) is history
     gain = inputs.draw_gain(narrow(losses=dict(gain_db=6.0)).losses, rngs)
     assert gain.shape == (3,) and (np.abs(20 * np.log10(gain)) <= 6).all() and np.ptp(gain) > 0

@@ -28,6 +28,8 @@ GROUPS = {
     "pose": channels(*POSE),
 }
 """Channels that figures are given for apart. Lips: what speech decides."""
+MOODS = channels("AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU12", "AU15")
+"""Channels that come and go with neither speech nor blinks."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -96,16 +96,25 @@ class LossConfig:
     paper's teacher forcing."""
     lip_noise: float = 0.0
     """Gaussian noise on the lips' history, in deviations of the corpus: a window's level is uniform from 0 to this."""
+    mood_noise: float = 0.0
+    """The same on the history of brows, cheeks and smile. They move in step, told truth, and each by itself, drawn: a
+    mapper that never saw them apart makes their difference grow."""
     lip_readout: float = 0.0
     """Weight of the squared error of lips read linearly off the audio alone; 0 leaves the readout out."""
     gain_db: float = 0.0
     """A window's audio is louder or softer by up to this much."""
+    tilt_db: float = 0.0
+    """A window's spectrum is tilted by up to this much between its lowest and its highest band."""
+    band_shift: float = 0.0
+    """A window's spectrum is moved along the mel scale by up to this many bands."""
+    noise_floor: float = 0.0
+    """Quieter sound is raised to a level drawn for a window, from 0 to this share of the scale of 100 dB."""
 
     def __post_init__(self):
-        for name in ("unscored", "lip_noise", "lip_readout", "gain_db"):
+        for name in ("unscored", "lip_noise", "mood_noise", "lip_readout", "gain_db", "tilt_db", "band_shift"):
             if getattr(self, name) < 0:
                 raise ValueError(f"losses.{name} {getattr(self, name)} must be 0 or more")
-        for name in ("label_smoothing", "history_noise"):
+        for name in ("label_smoothing", "history_noise", "noise_floor"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"losses.{name} {getattr(self, name)} must lie in [0, 1)")
 

@@ -51,6 +51,20 @@ def probabilities(kind: HeadKind, said: jax.Array, categories: int) -> jax.Array
     return jnp.maximum(jnp.diff(mixed, axis=-1), 0)
 
 
+def draw_mixture(said: jax.Array, key: jax.Array, categories: int) -> jax.Array:
+    """Categories [..., 23] int32 with the `probabilities` of a mixture, without computing them.
+
+    A component, then a value of it, then the category that the value lies in: a few numbers a channel where the
+    probabilities take `categories` times K of the normal's integrals.
+    """
+    weights, locations, scales = mixture_parts(said)
+    which, where = jax.random.split(key)
+    component = jax.random.categorical(which, weights)
+    of_component = lambda parts: jnp.take_along_axis(parts, component[..., None], axis=-1)[..., 0]
+    unit = of_component(locations) + of_component(scales) * jax.random.normal(where, component.shape, said.dtype)
+    return jnp.clip(jnp.floor(unit * categories), 0, categories - 1).astype(jnp.int32)
+
+
 def mixture_parts(said: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Logits of the weights, locations and scales [..., 23, K] of the components."""
     return tuple(jnp.split(said, 3, axis=-1))

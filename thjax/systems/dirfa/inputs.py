@@ -9,7 +9,7 @@ from data_pipelines.schema import AUDIO_CONTEXT
 from thjax.core.precision import policy
 from thjax.core.rngs import Rngs
 from thjax.engine import Batch
-from thjax.systems.dirfa.animation import CHANNELS, GROUPS, Quantiser, animation_vectors
+from thjax.systems.dirfa.animation import CHANNELS, GROUPS, MOODS, Quantiser, animation_vectors
 from thjax.systems.dirfa.config import Config, LossConfig, MapperConfig
 
 
@@ -88,7 +88,9 @@ def disturb(config: LossConfig, quantiser: Quantiser, history: jax.Array, rngs: 
     if config.history_noise:
         history = _replace(config.history_noise, quantiser, history, rngs.stream("history_noise"))
     if config.lip_noise:
-        history = _shake_lips(config.lip_noise, quantiser, history, rngs.stream("lip_noise"))
+        history = _shake(GROUPS["lips"], config.lip_noise, quantiser, history, rngs.stream("lip_noise"))
+    if config.mood_noise:
+        history = _shake(MOODS, config.mood_noise, quantiser, history, rngs.stream("mood_noise"))
     return history
 
 
@@ -103,14 +105,14 @@ def _replace(share: float, quantiser: Quantiser, history: jax.Array, keys: jax.A
     return jax.vmap(one)(keys, history)
 
 
-def _shake_lips(most: float, quantiser: Quantiser, history: jax.Array, keys: jax.Array) -> jax.Array:
-    """Gaussian noise on the lips of a clip's history, its level drawn once for the clip."""
-    lips = np.isin(np.arange(len(CHANNELS)), GROUPS["lips"])
-    scale = jnp.asarray(np.where(lips, quantiser.unit_moments()[1], 0.0), history.dtype)
+def _shake(which: np.ndarray, most: float, quantiser: Quantiser, history: jax.Array, keys: jax.Array) -> jax.Array:
+    """Gaussian noise on some channels of a clip's history, its level drawn once for the clip."""
+    shaken = np.isin(np.arange(len(CHANNELS)), which)
+    scale = jnp.asarray(np.where(shaken, quantiser.unit_moments()[1], 0.0), history.dtype)
 
     def one(key, told):
         level, noise = jax.random.split(key)
         level = jax.random.uniform(level, (), told.dtype, 0, most)
         return told + level * scale * jax.random.normal(noise, told.shape, told.dtype)
 
-    return jnp.where(lips, jnp.clip(jax.vmap(one)(keys, history), 0, 1), history)
+    return jnp.where(shaken, jnp.clip(jax.vmap(one)(keys, history), 0, 1), history)

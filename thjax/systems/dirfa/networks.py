@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from data_pipelines.schema import POSE
 from thjax.systems.dirfa import heads
 from thjax.systems.dirfa.animation import CHANNELS, GROUPS
 from thjax.systems.dirfa.attention import Bias, Block, Ring, empty_ring
@@ -21,6 +22,8 @@ OCTAVES = 8
 BIAS: dict[str, Bias] = {"alibi": "outside", "alibi_inside": "inside", "sinusoidal": "none"}
 NARROWEST_BINS = 0.25
 """Smallest scale of a component, in bins."""
+FOLLOW = 0.98
+"""Of the way from rest, what a fresh net keeps from frame to frame. Above 1 a motion would run away by itself."""
 STEP = 0.1
 """What a location moves by where the net says 1; keeps a fresh net near its anchors."""
 
@@ -69,7 +72,9 @@ class Mapper(nn.Module):
         self.say = nn.Dense(said, kernel_init=nn.initializers.normal(0.02), dtype=self.dtype)
         if c.head == "mixture":
             from_history, free = c.components // 2, c.components - c.components // 2
-            self.follow = self.param("follow", nn.initializers.ones, (len(CHANNELS), from_history))
+            self.follow = self.param("follow", nn.initializers.constant(FOLLOW), (len(CHANNELS), from_history))
+            rest = lambda key, shape: jnp.asarray(np.where(np.isin(CHANNELS, POSE), 0.5, 0.0).reshape(shape))
+            self.centre = self.param("centre", rest, (len(CHANNELS), 1))
             self.first = self.param("first", nn.initializers.constant(0.1), (len(CHANNELS), 1))
             spread = lambda key, shape: jnp.broadcast_to(jnp.linspace(0.1, 0.5, free), shape)
             self.anchor = self.param("anchor", spread, (len(CHANNELS), free))
@@ -147,7 +152,8 @@ class Mapper(nn.Module):
         weights, moves, scales = heads.mixture_parts(said)
         before = jnp.where(first[..., None, None], self.first, history[..., None])
         fixed = jnp.broadcast_to(self.anchor, (*before.shape[:-1], self.anchor.shape[-1]))
-        locations = jnp.concatenate([self.follow * before, fixed], axis=-1) + STEP * moves
+        followed = self.centre + self.follow * (before - self.centre)
+        locations = jnp.concatenate([followed, fixed], axis=-1) + STEP * moves
         usual = np.where(np.arange(self.config.components) < self.config.components // 2, 0.02, 0.1)
         narrowest = np.log(NARROWEST_BINS / self.config.categories)
         return jnp.concatenate([weights, locations, jnp.exp(jnp.clip(scales + np.log(usual), narrowest, 0))], axis=-1)

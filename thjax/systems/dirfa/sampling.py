@@ -127,19 +127,27 @@ def draw_frame(config: Config, said: jax.Array, key: jax.Array, frame: jax.Array
         [23] int32 categories.
     """
     s, m = config.sampling, config.mapper
+    key = jax.random.fold_in(key, frame)
+    if m.head == "mixture" and s.temperature == 1 and keeps_all(s):
+        return heads.draw_mixture(said, key, m.categories)
     chances = heads.probabilities(m.head, said, m.categories)
     if s.temperature != 1:
         chances = (chances / chances.max(-1, keepdims=True)) ** (1 / s.temperature)
     chances = keep_probable(s, chances)
     # By the inverse of the distribution: one uniform number a channel, where Gumbel's trick takes one a category.
     reached = jnp.cumsum(chances, axis=-1)
-    at = jax.random.uniform(jax.random.fold_in(key, frame), (said.shape[0], 1), chances.dtype) * reached[:, -1:]
+    at = jax.random.uniform(key, (said.shape[0], 1), chances.dtype) * reached[:, -1:]
     return jnp.minimum((reached <= at).sum(-1), m.categories - 1).astype(jnp.int32)
+
+
+def keeps_all(config: SamplingConfig) -> bool:
+    """Whether neither top-k nor the nucleus cuts anything off."""
+    return not any(config.top_k) and min(config.nucleus) == 1
 
 
 def keep_probable(config: SamplingConfig, chances: jax.Array) -> jax.Array:
     """Chances [23, D], not normalised, with zeros where top-k or the nucleus cut them off; ties stay together."""
-    if not any(config.top_k) and min(config.nucleus) == 1:
+    if keeps_all(config):
         return chances
     falling = jnp.sort(chances, axis=-1)[:, ::-1]
     places = chances.shape[-1]

@@ -20,6 +20,7 @@ from thjax.systems.dirfa.losses import smoothed_log_likelihood, squared_error, s
 from thjax.systems.dirfa.networks import Mapper
 from thjax.systems.dirfa.sampler import MotionSampler
 from thjax.systems.dirfa.statistics import ranges
+from thjax.systems.dirfa.voices import vary_voice
 
 MAPPER = "mapper"
 
@@ -97,6 +98,7 @@ class Dirfa:
         c, quantiser = self.config, self.quantiser
         lesson = make_lesson(c, quantiser, batch, c.losses.unscored)
         features = batch_features(c.mapper, batch["audio"], draw_gain(c.losses, rngs))
+        features = vary_voice(c.losses, c.mapper, features, rngs)
         said, lips = self.networks[MAPPER].module.apply(
             {"params": params[MAPPER]}, disturb(c.losses, quantiser, lesson.history, rngs), features, lesson.first,
             lesson.attended,
