@@ -23,6 +23,7 @@ from data_pipelines.examples import ExampleMaker
 from data_pipelines.loader import Loader
 from data_pipelines.manifest import Manifest
 from data_pipelines.order import ShuffledOrder, uniform_draws
+from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
 from thjax.core import files, timing
 from thjax.core.config import LoaderConfig
@@ -118,7 +119,14 @@ def timed(runs: dict[str, Callable[[], None]], rounds: int) -> tuple[dict[str, l
 
 
 def spec_of(manifest: Manifest, window: int) -> DataSpec:
-    """Pictures, sound and landmarks, if any, of the split that trains; upright crops of the full height."""
+    """Pictures, sound and landmarks, if any, of the split that trains; upright crops of the full height.
+
+    Raises:
+        DataError: the corpus has no pixels.
+    """
+    if not manifest.pixels:
+        raise DataError(f"{manifest.directory} holds feature records, without pixels, and bench times how fast pixels "
+                        "are decoded; give a corpus with frames")
     marked = "landmarks" in manifest.labels
     height = manifest.content["height"]
     crop = CropSpec("canonical" if marked else "centre", height, max(height * 3 // 4, 1))

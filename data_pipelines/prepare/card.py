@@ -23,7 +23,7 @@ def write(manifest: Manifest, out: pathlib.Path, sheets: int | None = None) -> s
     """Writes `card.md` and `SHARD.jpg` for the first `sheets` shards (None: all); returns the card's text."""
     out.mkdir(parents=True, exist_ok=True)
     for shard in manifest.content["shards"][:sheets]:
-        if shard["records"]:
+        if shard["records"] and manifest.pixels:
             picture = sheet(manifest, shard)
             with files.whole(out / (pathlib.Path(shard["name"]).stem + ".jpg")) as temporary:
                 picture.save(temporary, "JPEG", quality=90)
@@ -36,10 +36,13 @@ def write(manifest: Manifest, out: pathlib.Path, sheets: int | None = None) -> s
 def card(manifest: Manifest) -> str:
     """What is in a corpus, as Markdown."""
     content = manifest.content
+    shown = "Feature records, no pixels: frames"
+    if manifest.pixels:
+        shown = f"Frames of {content['width']} x {content['height']} pixels, {content['codec']},"
     lines = [f"# {content['dataset']}", "",
-             f"Frames of {content['width']} x {content['height']} pixels at {content['frames_per_second']} a second, "
-             f"{content['codec']}; sound at {content['sample_rate']} Hz; {manifest.bytes / 1e9:.3f} GB in "
-             f"{len(content['shards'])} shards.", "", f"Licence: {content.get('licence') or 'not stated'}", "",
+             f"{shown} at {content['frames_per_second']} a second; sound at {content['sample_rate']} Hz; "
+             f"{manifest.bytes / 1e9:.3f} GB in {len(content['shards'])} shards.", "",
+             f"Licence: {content.get('licence') or 'not stated'}", "",
              "| split | hours | clips | records | speakers | frames masked |", "|---|---:|---:|---:|---:|---:|"]
     index = manifest.index
     for number, split in enumerate(manifest.splits):

@@ -58,8 +58,9 @@ def chosen(manifest: Manifest, split: str | None, speaker: str | None, limit: in
 def _write_clip(path: pathlib.Path, segments: list[dict], coefficients: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     audio = np.concatenate([part["audio"][schema.AUDIO_CONTEXT : -schema.AUDIO_CONTEXT] for part in segments])
-    frames = (frame for part in segments for frame in records.decode_frames(part, range(part["n"])))
-    media.write_mp4(path.with_name(path.name + ".mp4"), frames, audio, metadata={"title": segments[0]["key"]})
+    if segments[0]["codec"] != "none":
+        frames = (frame for part in segments for frame in records.decode_frames(part, range(part["n"])))
+        media.write_mp4(path.with_name(path.name + ".mp4"), frames, audio, metadata={"title": segments[0]["key"]})
     with files.whole(path.with_name(path.name + ".wav")) as temporary, wave.open(str(temporary), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -39,7 +39,8 @@ def _decode(manifest: Manifest, shard: dict) -> None:
         record = records.decode(reader.read([place])[0])
         if record["split"] != shard["split"]:
             raise DataError(f"{shard['name']}: {record['key']} is of the split {record['split']}; {manifest.mend()}")
-        records.decode_frames(record, range(record["n"]))
+        if manifest.pixels:
+            records.decode_frames(record, range(record["n"]))
 
 
 def _of_ledger(manifest: Manifest) -> list[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_pipelines import records, schema
+from data_pipelines import command, records, schema
 from data_pipelines.loader import Loader, clips
 from data_pipelines.manifest import Manifest
 from data_pipelines.schema import DataError
@@ -82,3 +82,14 @@ def test_size_and_codec_must_agree(tmp_path, options):
 def test_a_clip_without_frames_and_labels_is_refused():
     with pytest.raises(DataError, match="toy/a/b: no frames and no labels"):
         next(records.segments({"key": "toy/a/b", "codec": "none", "audio": np.zeros(640, np.int16)}))
+
+
+def test_the_other_commands_take_them_or_say_why_not(corpus, tmp_path, capsys):
+    assert command.run(["verify", "--data", str(corpus)]) == 0
+    assert command.run(["stats", "--data", str(corpus), "--out", str(tmp_path / "card")]) == 0
+    assert "Feature records, no pixels" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "card").iterdir()] == ["card.md"]
+    assert command.run(["export", "--data", str(corpus), "--out", str(tmp_path / "out"), "--limit", "1"]) == 0
+    assert sorted(path.suffix for path in (tmp_path / "out").rglob("*.*")) == [".csv", ".wav"]
+    with pytest.raises(DataError, match="bench times how fast pixels are decoded; give a corpus with frames"):
+        command.run(["bench", "--data", str(corpus)])
