@@ -93,3 +93,12 @@ def test_the_other_commands_take_them_or_say_why_not(corpus, tmp_path, capsys):
     assert sorted(path.suffix for path in (tmp_path / "out").rglob("*.*")) == [".csv", ".wav"]
     with pytest.raises(DataError, match="bench times how fast pixels are decoded; give a corpus with frames"):
         command.run(["bench", "--data", str(corpus)])
+
+
+def test_the_embedded_corpus_comes_without_pixels_and_says_how_to_make_it_again(tmp_path, capsys):
+    words = ["synth", "--no_pixels", "--speakers", "3", "--clips", "1", "--workers", "1", "--out", str(tmp_path)]
+    assert command.run(words) == 0
+    manifest = Manifest.load(tmp_path)
+    assert not manifest.pixels and manifest.labels == ["au", "au_presence", "blink", "pose"]
+    assert "--no_pixels --motion" in manifest.content["rebuild"]
+    assert "3 clips (1 train, 1 validation, 1 test)" in capsys.readouterr().out
