@@ -84,7 +84,7 @@ def blinks_by_top_k(run: LoadedRun, clips: MotionClips, seed: int) -> dict[str, 
     for k in TOP_K:
         sampling = dataclasses.replace(run.config.sampling, top_k=(k,))
         system = systems.build(dataclasses.replace(run.config, sampling=sampling))
-        draw = Drawer(system.sampler(run.nets, run.stats), clips.length, motions=1)
+        draw = Drawer(system.sampler(run.nets, run.stats), motions=1)
         drawn = draw(audio, range(seed, seed + len(chosen)))
         rates = [blinks_by_au45(motion[0, : clips[number].frames, BLINK], FPS)
                  for number, motion in zip(chosen, drawn, strict=True)]
@@ -105,8 +105,7 @@ def ten_minutes(run: LoadedRun, clips: MotionClips, seed: int) -> dict:
     """Ten minutes of speech in one go: whether the head wanders off."""
     sound = joined([clips[number] for number in range(len(clips))], LONG_SECONDS)
     sampler = run.system.sampler(run.nets, run.stats)
-    frames = LONG_SECONDS * FPS
-    vectors = Drawer(sampler, frames)(sound[None], [seed])[0]
+    vectors = Drawer(sampler)(sound[None], [seed])[0]
     pose = list(GROUPS["pose"])
     deviation = np.asarray(run.stats["deviation"])[pose]
     first, last = ((vectors[:, part][..., pose] / deviation).var(axis=1).mean(axis=0) for part in

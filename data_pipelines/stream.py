@@ -1,5 +1,6 @@
 """Batches of a stream of examples: this host's rows of each, made ahead by threads or worker processes."""
 
+import abc
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ from thjax.core.config import LoaderConfig
 from thjax.core.data_spec import DataSpec
 
 
-class Stream:
+class Stream(abc.ABC):
     """Examples by their position in a global stream, and batches of them. A subclass says what an example is.
 
     Args:
@@ -52,13 +53,13 @@ class Stream:
         """Steps of an epoch; the stream does not stop at its end, so this may be a fraction."""
         return self.examples / self.spec.batch
 
+    @abc.abstractmethod
     def example_at(self, position: int) -> dict[str, np.ndarray]:
         """The example at a position of the global stream, without a batch axis."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def describe(self, example_ids: Sequence[int]) -> list[str]:
         """Keys of the clips behind positions of the stream (`example_id`, as long as that has not wrapped)."""
-        raise NotImplementedError
 
     def batch_at(self, stage_step: int) -> dict[str, np.ndarray]:
         """This host's contiguous rows of the global batch of a step, fields as in `schema.BATCH_FIELDS`."""

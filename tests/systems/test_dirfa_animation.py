@@ -10,6 +10,8 @@ from data_pipelines import histograms, statistics
 from data_pipelines.schema import POSE, DataError
 from thjax import systems
 from thjax.core.rngs import Rngs
+from thjax.evaluate.animation import clips
+from thjax.systems import motion_sampler
 from thjax.systems.dirfa import inputs
 from thjax.systems.dirfa.animation import CHANNELS, GROUPS, MOODS, Quantiser, animation_vectors
 from thjax.systems.dirfa.statistics import ranges
@@ -125,6 +127,11 @@ def test_nothing_hidden_reaches_a_scored_frame():
     before, after = said(batch), said(other)
     np.testing.assert_array_equal(before[0], after[0])
     np.testing.assert_array_equal(before[2], after[2])
+
+
+def test_those_who_evaluate_mean_the_same_channels_and_groups():
+    assert motion_sampler.CHANNELS == CHANNELS
+    assert {name: tuple(which) for name, which in GROUPS.items()} == clips.GROUPS
 
 
 def test_noise_touches_what_it_should():

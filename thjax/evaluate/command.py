@@ -12,7 +12,6 @@ from thjax.checkpoint import load_run
 from thjax.checkpoint.names import checkpoint_name
 from thjax.core.errors import UserError
 from thjax.evaluate import report
-from thjax.evaluate.animation.run import collect_mapper, is_mapper
 from thjax.evaluate.collected import Collected, check_complete
 from thjax.evaluate.judges import Judges
 from thjax.evaluate.passes import Shard, cores
@@ -22,6 +21,7 @@ from thjax.evaluate.run import collect_run
 from thjax.evaluate.videos import collect_videos
 from thjax.metrics.merging import merge
 from thjax.metrics.sync import PRESETS
+from thjax.systems.motion_sampler import MotionSampler
 
 PIPE_COLUMNS = 160
 
@@ -109,7 +109,7 @@ def _collect(arguments, out: pathlib.Path, update) -> tuple[Collected, list[path
                                           arguments.shard, update)
         return collected, report.draw(shown, judges, out)
     loaded = load_run(arguments.checkpoint, which=arguments.which, ema=not arguments.no_ema)
-    if is_mapper(loaded):
+    if isinstance(loaded.system.sampler(loaded.nets, loaded.stats), MotionSampler):
         return _collect_mapper(loaded, arguments, out, update)
     judges = _judges(arguments)
     collected, shown = collect_run(loaded, arguments.data, arguments.split, arguments.seed, arguments.clips,
@@ -120,7 +120,8 @@ def _collect(arguments, out: pathlib.Path, update) -> tuple[Collected, list[path
 def _collect_mapper(loaded, arguments, out: pathlib.Path, update) -> tuple[Collected, list[pathlib.Path]]:
     if arguments.networks:
         raise UserError("--networks measure pixels, and a mapper draws none; leave them out")
-    from thjax.evaluate.animation import pictures  # matplotlib, only where something is drawn
+    from thjax.evaluate.animation import pictures
+    from thjax.evaluate.animation.run import collect_mapper  # the embedded head, only where a mapper is scored
 
     collected, shown = collect_mapper(loaded, arguments.data, arguments.split, arguments.seed, arguments.clips,
                                       arguments.shard, update)

@@ -11,10 +11,9 @@ import numpy as np
 from data_pipelines.schema import AU_INTENSITY, FPS, POSE, DataError
 from thjax.core import files
 from thjax.generate.table import Table, read_table
+from thjax.systems.motion_sampler import CHANNELS
 
 log = logging.getLogger(__name__)
-CHANNELS = AU_INTENSITY + POSE
-"""17 intensities, 0 to 5; Tx Ty Tz in mm from the clip's start; Rx Ry Rz in rad."""
 HEADER = ("frame", "timestamp", *CHANNELS)
 OPENFACE = {f"{name}_r": name for name in AU_INTENSITY} | {f"pose_{name}": name for name in POSE}
 """OpenFace's columns by our names; its translation is absolute, mm from the camera."""

@@ -5,8 +5,12 @@ from typing import Protocol, runtime_checkable
 import jax
 import numpy as np
 
+from data_pipelines.schema import AU_INTENSITY, POSE
 from thjax.engine import Batch, Sampler
 from thjax.engine.system import Carry
+
+CHANNELS = AU_INTENSITY + POSE
+"""Of an animation vector: 17 intensities, 0 to 5; Tx Ty Tz in mm from the clip's start; Rx Ry Rz in rad."""
 
 
 @runtime_checkable
@@ -14,7 +18,7 @@ class MotionSampler(Sampler, Protocol):
     """A mapper: a `Sampler` that draws no pixels but animation vectors. Its `plan` looks at no still."""
 
     channels: tuple[str, ...]
-    """Names of a vector's numbers, order and units of `thjax.generate.motion_files.CHANNELS`."""
+    """Names of a vector's numbers: `CHANNELS`."""
     categories: int
     """D, categories of a channel; 0 where channels are continuous."""
 

@@ -72,7 +72,7 @@ def test_clips_of_several_lengths_are_drawn_as_each_is_by_itself(run, corpus, co
     sampler = run.system.sampler(run.nets, run.stats)
     clip, motions = collected[1][1]
     number = clips.keys.index(clip.key)
-    alone = Drawer(sampler, clip.frames)(clip.audio[None], [5 + number])[0]
+    alone = Drawer(sampler)(clip.audio[None], [5 + number])[0]
     # Matrix products round by the batch: a draw at the edge of a bin may fall on its other side.
     assert (sampler.encode(alone) == sampler.encode(motions)).mean() > 0.95
 

@@ -9,13 +9,13 @@ import numpy as np
 import scipy.ndimage
 
 from data_pipelines.loader import clips as load_clips
-from data_pipelines.schema import AU_INTENSITY, AUDIO_CONTEXT, FPS, POSE, SAMPLES_PER_FRAME, DataError
+from data_pipelines.schema import AU_INTENSITY, AUDIO_CONTEXT, POSE, SAMPLES_PER_FRAME, DataError
 from data_pipelines.synthetic.prosody import analyse
 from thjax.core.data_spec import DataSpec
 from thjax.evaluate.transcripts import Transcripts
 from thjax.evaluate.truth import Spans, bilabials_of, speech_of
+from thjax.systems.motion_sampler import CHANNELS
 
-CHANNELS = AU_INTENSITY + POSE
 FIELDS = ("audio", "au", "pose")
 UNITS, TRANSLATION = slice(0, len(AU_INTENSITY)), slice(len(AU_INTENSITY), len(AU_INTENSITY) + 3)
 GROUPS = {
@@ -113,8 +113,3 @@ class MotionClips(Sequence):
         """[length * 640 + 6400] int16: the clip's sound, then silence up to the longest clip."""
         missing = (self.length - clip.frames) * SAMPLES_PER_FRAME
         return np.pad(clip.audio, (0, missing))
-
-
-def seconds(clips: Sequence[MotionClip]) -> float:
-    """Length of all clips together."""
-    return sum(clip.frames for clip in clips) / FPS

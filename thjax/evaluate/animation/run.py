@@ -28,22 +28,16 @@ CONTROL_CLIPS = 600
 TAKES_ROW = "other_true_motions"
 
 
-def is_mapper(run: LoadedRun) -> bool:
-    """Whether a run draws motion rather than pixels."""
-    return isinstance(run.system.sampler(run.nets, run.stats), MotionSampler)
-
-
 class Drawer:
-    """Motions of many clips at once; one program is compiled.
+    """Motions of many clips at once; one program is compiled for each length.
 
     Args:
         sampler: of a trained mapper.
-        frames: T of every clip.
         motions: S, drawn for each.
     """
 
-    def __init__(self, sampler: MotionSampler, frames: int, motions: int = MOTIONS):
-        self._sampler, self._frames, self._motions = sampler, frames, motions
+    def __init__(self, sampler: MotionSampler, motions: int = MOTIONS):
+        self._sampler, self._motions = sampler, motions
         # What is one number in every carry is the same for all clips; told so, XLA updates rings in place.
         clips = jax.tree.map(lambda leaf: 0 if np.ndim(leaf) else None, sampler.start(0, motions))
         self._chunk = jax.jit(jax.vmap(sampler.chunk, in_axes=(clips, 0), out_axes=(clips, 0)))
@@ -78,7 +72,7 @@ class MapperSource:
         self.to_show = shown_numbers(len(self.clips))
         self.shown: list[tuple[MotionClip, np.ndarray]] = []
         """Of some clips, the true one and the motions drawn for it."""
-        self._draw, self._takes = Drawer(self.sampler, self.clips.length), TakeMaker.of(self.clips.manifest)
+        self._draw, self._takes = Drawer(self.sampler), TakeMaker.of(self.clips.manifest)
 
     def measured(self, numbers: Sequence[int]) -> Iterator[tuple[str, int, Measurement]]:
         """(row, number, measurement) of some clips, `ours` first."""

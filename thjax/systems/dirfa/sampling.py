@@ -47,6 +47,7 @@ def make_start(config: Config, module: Mapper) -> Callable[[int, int], Carry]:
     m = config.mapper
 
     def start(seed: int, motions: int) -> Carry:
+        """The carry of S motions: nothing remembered, frame 0, a random key for each motion."""
         dtype = policy("f32").params
         if config.sampling.context == "strict":
             memory = Window(jnp.zeros((motions, m.reach, len(CHANNELS)), dtype),
@@ -75,7 +76,10 @@ def make_draw_motion(config: Config, module: Mapper) -> Callable[..., tuple[Carr
     def draw_motion(
         variables, carry: Carry, features: jax.Array, told: jax.Array | None = None
     ) -> tuple[Carry, jax.Array]:
+        """Features [N, A] and told [N, 23] or None -> the carry behind frame N, drawn [N, S, 23]; see above."""
+
         def frame(carry: Carry, given: tuple[jax.Array, jax.Array | None]):
+            """One frame: audio [A] and told [23] or None -> the next carry, drawn [S, 23]."""
             audio, told = given
             said, memory = look(module, variables, carry, audio)
             if m.head == "regression":
