@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 
-from benchmarks.learn import RESULTS, code_hash
+from benchmarks.learn import RESULTS
+from benchmarks.staleness import code_hash
 
 COMMAND = "make judges"
 RESULT = RESULTS / "judges.json"

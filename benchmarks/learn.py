@@ -8,7 +8,6 @@ shards have the digest of those that were trained on, the result stands under th
 """
 
 import argparse
-import ast
 import dataclasses
 import hashlib
 import importlib
@@ -18,9 +17,9 @@ import subprocess
 import sys
 import tempfile
 
+from benchmarks.staleness import ROOT, code_hash
 from thjax.core.files import fingerprint
 
-ROOT = pathlib.Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "learning"
 SEEDS = (0, 1)
 
@@ -32,7 +31,7 @@ class Learning:
     Attributes:
         variant: SYSTEM:VARIANT.
         corpus: arguments of `thjax data synth`.
-        code: files and folders whose change makes the result stale.
+        code: folders whose change makes the result stale, as far as the system imports what changed.
         score: module whose `score` makes the table of trained runs.
         drawing: those that draw the corpus; their change does, too, unless the corpus stays the same to the byte.
     """
@@ -43,11 +42,10 @@ class Learning:
     score: str
     drawing: tuple[str, ...] = ("data_pipelines/synthetic", "thjax/face3d")
 
-
-NOT_DRAWING = ("data_pipelines/synthetic/command.py", "data_pipelines/synthetic/workshop.py",
-               "data_pipelines/synthetic/preview.py", "data_pipelines/synthetic/features.py")
-"""How corpora are asked for, written and looked at: it decides nothing that a rendered clip holds. Clips without pixels
-come from features.py; a result that is made of them names it."""
+    @property
+    def root(self) -> str:
+        """The module that imports all the system trains with."""
+        return f"thjax.systems.{self.variant.partition(':')[0]}.system"
 
 
 LEARNING = {
@@ -69,21 +67,6 @@ LEARNING = {
 }
 
 
-def code_hash(paths: tuple[str, ...]) -> str:
-    """SHA-256 over the syntax trees of the code, so that comments, docstrings and layout do not count.
-
-    In folders the files of `NOT_DRAWING` do not count either.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        top = ROOT / path
-        everything = sorted(top.rglob("*.py")) if top.is_dir() else [top]
-        for file in (file for file in everything if file == top or str(file.relative_to(ROOT)) not in NOT_DRAWING):
-            digest.update(str(file.relative_to(ROOT)).encode())
-            digest.update(_without_docstrings(file.read_text()).encode())
-    return digest.hexdigest()
-
-
 def config_hash(variant: str) -> str:
     """SHA-256 of a variant's values."""
     system, _, name = variant.partition(":")
@@ -91,13 +74,12 @@ def config_hash(variant: str) -> str:
     return hashlib.sha256(json.dumps(dataclasses.asdict(config), sort_keys=True).encode()).hexdigest()
 
 
-def _without_docstrings(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [n for n in body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
-    return ast.dump(tree)
+def stale(system: str, made: dict) -> dict[str, object]:
+    """What of a result belongs to other values, code, corpus or seeds than today's: {name: today's}."""
+    plan = LEARNING[system]
+    today = {"config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code, plan.root),
+             "drawing_hash": code_hash(plan.drawing), "corpus": list(plan.corpus), "seeds": list(SEEDS)}
+    return {name: value for name, value in today.items() if made[name] != value}
 
 
 def learn(system: str, work: pathlib.Path, split: str) -> dict:
@@ -112,7 +94,7 @@ def learn(system: str, work: pathlib.Path, split: str) -> dict:
     scored = importlib.import_module(plan.score).score(dict(zip(SEEDS, runs, strict=True)), corpus, split, command)
     return {
         "command": command, "variant": plan.variant, "split": split, "seeds": list(SEEDS),
-        "config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code),
+        "config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code, plan.root),
         "drawing_hash": code_hash(plan.drawing), "corpus_digest": corpus_digest(corpus), "corpus": list(plan.corpus),
         **scored,
     }

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.learn import LEARNING, RESULTS, SEEDS, code_hash, config_hash
+from benchmarks.learn import LEARNING, RESULTS, SEEDS, stale
 
 MISSED_IN_TEN_MINUTES = {0: {"variance", "outermost"}, 1: {"variance"}}
 """Bars that the mapper does not reach; its README says so. One that is reached later must be struck off here."""
@@ -17,13 +17,10 @@ def result(system):
 @pytest.mark.learning
 @pytest.mark.parametrize("system", sorted(LEARNING))
 def test_results_belong_to_this_code(system):
-    plan, made = LEARNING[system], result(system)
-    stale = [name for name, now in (("config_hash", config_hash(plan.variant)), ("code_hash", code_hash(plan.code)),
-                                    ("drawing_hash", code_hash(plan.drawing)), ("corpus", list(plan.corpus)),
-                                    ("seeds", list(SEEDS)))
-             if made[name] != now]
-    assert stale != ["drawing_hash"], f"perhaps draws the same: python -m benchmarks.learn {system} --confirm"
-    assert not stale, f"{stale} changed since the result was made; run: {made['command']}"
+    made = result(system)
+    changed = list(stale(system, made))
+    assert changed != ["drawing_hash"], f"perhaps draws the same: python -m benchmarks.learn {system} --confirm"
+    assert not changed, f"{changed} changed since the result was made; run: {made['command']}"
 
 
 @pytest.mark.learning
@@ -106,13 +103,3 @@ class TestMapper:
         missed = {name for name, kept in (("variance", 0.5 <= long["pose_variance_last_to_first_minute"] <= 2),
                                           ("outermost", long["outermost_share"] < 0.01)) if not kept}
         assert missed == MISSED_IN_TEN_MINUTES[seed]
-
-
-def test_comments_do_not_make_a_result_stale_and_code_does(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.learn.ROOT", tmp_path)
-    hashes = []
-    for source in ('def f():\n    """Old."""\n    return 1\n', 'def f():  # new\n    """New."""\n    return 1\n',
-                   "def f():\n    return 2\n"):
-        (tmp_path / "code.py").write_text(source)
-        hashes.append(code_hash(("code.py",)))
-    assert hashes[0] == hashes[1] != hashes[2]
