@@ -24,7 +24,8 @@ def faces():
     rng = np.random.default_rng(1)
     pose = rng.uniform(-1, 1, (6, 6)) * (5, 5, 40, 0.15, 0.3, 0.15)
     made = render_clip(sample_identity(rng), neutral_scene(), rng.uniform(0, 0.5, (6, 20)), pose, size=96)
-    return Faces(made.frames, made.landmarks, made.coefficients[:, EXPRESSION], made.pose, made.blink)
+    return Faces(made.frames, made.landmarks, made.coefficients[:, EXPRESSION], made.pose, made.blink,
+                 np.arange(6) // 2)
 
 
 def test_a_mirrored_view_is_the_picture_of_a_mirrored_head(faces):
@@ -73,7 +74,7 @@ def test_a_batch_is_a_function_of_its_seed_and_knows_which_rows_show_no_face(fac
 
 
 def test_training_lowers_the_loss_and_rows_without_a_face_teach_nothing_but_that(faces):
-    batch = next(face_batches.batches((faces,), 1, 24, 0))
+    batch = next(training.told(face_batches.batches((faces,), 1, 24, 0), (faces,), training.Recipe()))
     variables = judge.initial(SMALL, 0, training.typical((faces,), 24, 0))
     losses = []
     fit(variables, training.loss_of(judge.Network(SMALL)), optax.adam(3e-3), [batch] * 12, 0,
@@ -87,6 +88,20 @@ def test_training_lowers_the_loss_and_rows_without_a_face_teach_nothing_but_that
     same = [training.loss_terms(batch["stable"], one, batch) for one in (answers, spoilt)]
     assert {name: float(value) for name, value in same[0].items()} == pytest.approx(
         {name: float(value) for name, value in same[1].items()})
+
+
+def test_landmarks_of_people_who_are_not_told_teach_nothing_and_the_rest_of_them_does(faces):
+    made = list(face_batches.batches((faces, faces), 1, 48, 0))
+    people = made[0]["person"].copy()
+    batch = next(training.told(iter(made), (faces, faces), training.Recipe(pointed=0.34)))
+    np.testing.assert_array_equal(batch["pointed"], people == 0)  # the first of three
+    answers = {name: batch[name] for name in ("landmarks", "expression", "rotation", "origin", "log_scale", "blink")}
+    right = answers | {"face": batch["is_face"]}
+    away = {"landmarks": batch["landmarks"] + 5 * (people > 0)[:, None, None],
+            "expression": batch["expression"] + (people > 0)[:, None]}
+    terms = {name: training.loss_terms(batch["stable"], right | {name: value}, batch) for name, value in away.items()}
+    assert float(terms["landmarks"]["landmarks"]) == pytest.approx(0, abs=1e-6)
+    assert float(terms["expression"]["expression"]) > 1
 
 
 def perfect(view):

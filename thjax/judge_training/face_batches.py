@@ -47,7 +47,7 @@ class Views:
         rotation: `[N, 3]` rad, as the picture shows it.
         origin: `[N, 2]` pixels, the head's frame.
         scale: `[N]` pixels a mm at the head.
-        expression, blink: as in `Faces`.
+        expression, blink, person: as in `Faces`.
     """
 
     frames: np.ndarray
@@ -57,6 +57,7 @@ class Views:
     scale: np.ndarray
     expression: np.ndarray
     blink: np.ndarray
+    person: np.ndarray
 
 
 def similarity_about(source: np.ndarray, target: np.ndarray, log_zoom: np.ndarray, turn: np.ndarray) -> np.ndarray:
@@ -103,7 +104,7 @@ def views(faces: Faces, rows: np.ndarray, affine: np.ndarray, size: tuple[int, i
         frames=warp(faces.frames[rows], to_view, size), landmarks=transform_points(landmarks, affine),
         rotation=alignment.turned(pose[:, 3:], alignment.angle_of(affine)),
         origin=alignment.points_through(origin, affine), scale=scale * alignment.scale_of(affine),
-        expression=faces.expression[rows], blink=faces.blink[rows],
+        expression=faces.expression[rows], blink=faces.blink[rows], person=faces.person[rows],
     )
 
 
@@ -148,7 +149,7 @@ def seen(made: Views, rng: np.random.Generator) -> dict[str, np.ndarray]:
         "rotation": alignment.turned(made.rotation, alignment.angle_of(to_face)).astype(np.float32),
         "origin": alignment.points_through(made.origin, to_face),
         "log_scale": np.log(made.scale * alignment.scale_of(to_face)).astype(np.float32),
-        "blink": made.blink.astype(np.float32), "is_face": is_face.astype(np.float32),
+        "blink": made.blink.astype(np.float32), "is_face": is_face.astype(np.float32), "person": made.person,
     }
 
 

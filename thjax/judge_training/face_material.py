@@ -35,6 +35,7 @@ class Faces:
         expression: float32 `[N, 20]`, 0 to 1.
         pose: float32 `[N, 6]`, order `schema.POSE`.
         blink: uint8 `[N]`.
+        person: int32 `[N]`, whose face it is.
     """
 
     frames: np.ndarray
@@ -42,6 +43,7 @@ class Faces:
     expression: np.ndarray
     pose: np.ndarray
     blink: np.ndarray
+    person: np.ndarray
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -72,13 +74,16 @@ class Spoken:
     @property
     def faces(self) -> Faces:
         """All frames in a row."""
-        fields = (field.name for field in dataclasses.fields(Faces))
-        return Faces(**{name: (part := getattr(self, name)).reshape(-1, *part.shape[2:]) for name in fields})
+        fields = [field.name for field in dataclasses.fields(Faces) if field.name != "person"]
+        person = np.repeat(self.speaker, self.frames.shape[1])
+        return Faces(**{name: (part := getattr(self, name)).reshape(-1, *part.shape[2:]) for name in fields},
+                     person=person)
 
 
 def faces_of(stills: Stills) -> Faces:
     """Stills as the judge of faces takes them."""
-    return Faces(stills.frames, stills.landmarks, stills.coefficients[:, EXPRESSION], stills.pose, stills.blink)
+    return Faces(stills.frames, stills.landmarks, stills.coefficients[:, EXPRESSION], stills.pose, stills.blink,
+                 stills.identity)
 
 
 def draw_spoken(seed: int, split: str, speakers: int, clips: int, size: int, every: int, folder: Path,

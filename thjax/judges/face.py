@@ -67,7 +67,7 @@ class Config:
 
     finder: tuple[int, ...] = (12, 24, 48)
     face: tuple[int, ...] = (16, 32, 64, 128)
-    mouth: tuple[int, ...] = (24, 48, 96)
+    mouth: tuple[int, ...] = (32, 64, 128)
     hidden: int = 128
 
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import concurrent.futures.process
 import dataclasses
 import functools
+import hashlib
 import io
 import json
 import multiprocessing
@@ -106,9 +107,19 @@ def version() -> str:
     root = Path(thjax.__file__).parent
     rooms = [root / name for name in ("judges", "metrics", "evaluate", "face3d")]
     rooms.append(Path(data_pipelines.__file__).parent / "synthetic")
-    content = [(path.name, sha256(path)) for room in rooms for path in sorted(room.rglob("*"))
-               if path.suffix in (".py", ".safetensors") and path.name not in UNMEASURED]
-    return fingerprint(content)[:12]
+    content = [(path.name, sha256(path)) for room in rooms for path in sorted(room.rglob("*.py"))
+               if path.name not in UNMEASURED]
+    weights = [(path.name, tensors_hash(path)) for path in sorted((root / "judges").rglob("*.safetensors"))]
+    return fingerprint([content, weights])[:12]
+
+
+def tensors_hash(path: Path) -> str:
+    """SHA-256 of a safetensors file but for its notes, for example the figures of its examination."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header.pop("__metadata__", None)
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + content[8 + size :]).hexdigest()
 
 
 @functools.cache

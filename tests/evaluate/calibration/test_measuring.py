@@ -1,0 +1,15 @@
+"""What names the folder of measured clips."""
+
+import numpy as np
+
+from thjax.evaluate.calibration.measuring import tensors_hash
+from thjax.judges import shipped
+
+
+def test_notes_beside_the_weights_make_no_other_judge_and_other_weights_do(tmp_path):
+    hashes = []
+    for number, (weight, notes) in enumerate([(1.0, {}), (1.0, {"figures": {"wer": 0.04}}), (2.0, {})]):
+        path = tmp_path / f"{number}.safetensors"
+        shipped.save(path, {"params": {"kernel": np.full((3, 2), weight)}}, {"name": "lips_metric", **notes})
+        hashes.append(tensors_hash(path))
+    assert hashes[0] == hashes[1] != hashes[2]
