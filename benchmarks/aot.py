@@ -6,6 +6,7 @@ Needs libtpu (`pip install 'thjax[tpu]'`) and no TPU. Prints what one device wou
 """
 
 import argparse
+import dataclasses
 import importlib
 import time
 
@@ -14,7 +15,7 @@ import jax
 from data_pipelines.schema import AUDIO_CONTEXT, BATCH_FIELDS, RECORD_FRAMES, SAMPLES_PER_FRAME
 from thjax.core.data_spec import DataSpec
 from thjax.parallel import aot
-from thjax.systems import build
+from thjax.systems import build, logical_axes
 
 
 def abstract_batch(spec: DataSpec) -> dict[str, jax.ShapeDtypeStruct]:
@@ -36,13 +37,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.aot", description=__doc__)
     parser.add_argument("run", help="SYSTEM:VARIANT")
     parser.add_argument("--topology", default="v5e:2x2", help="name of a TPU topology (default: %(default)s)")
+    parser.add_argument("--fsdp", type=int, default=1, help="parallel.fsdp (default: %(default)s)")
+    parser.add_argument("--tensor", type=int, default=1, help="parallel.tensor (default: %(default)s)")
     arguments = parser.parse_args()
     name, _, variant = arguments.run.partition(":")
     config = importlib.import_module(f"configs.{name}").get_config(variant)
+    cut = dataclasses.replace(config.parallel, fsdp=arguments.fsdp, tensor=arguments.tensor)
+    config = dataclasses.replace(config, parallel=cut)
     system = build(config)
     for stage in system.stages:
         start = time.monotonic()
-        cost = aot.compile_for(arguments.topology, system, stage, config, abstract_batch(stage.data))
+        cost = aot.compile_for(arguments.topology, system, stage, config, abstract_batch(stage.data),
+                               logical_axes(name))
         print(f"{arguments.run} stage {stage.name} for {arguments.topology}: jax {jax.__version__}, "
               f"{time.monotonic() - start:.0f} s, {cost}")
 

@@ -24,6 +24,11 @@ def test_executors_agree_on_a_real_topology_made_narrow():
     run_tests("tests/parallel/eight_devices_real.py", x64=True, quick=True)
 
 
+@pytest.mark.multi_process
+def test_states_that_are_cut_learn_what_whole_ones_do():
+    run_tests("tests/parallel/eight_devices_cut.py", x64=True, quick=True)
+
+
 @pytest.mark.parametrize(
     "batch, message",
     [
@@ -43,6 +48,8 @@ def test_unknown_choices_are_named():
     (stage,) = three_rates().stages
     with pytest.raises(ValueError, match=r"parallel.executor 'xmap' is unknown; use jit \| shard_map \| pmap"):
         compile_step(stage, ParallelConfig("xmap", devices=1))
+    with pytest.raises(ValueError, match="parallel.fsdp 2 needs parallel.executor jit; pmap holds the whole state"):
+        ParallelConfig("pmap", fsdp=2)
     there = jax.device_count()
     with pytest.raises(ValueError, match=f"parallel.devices {there + 1}: there are {there}"):
         make_mesh(there + 1)

@@ -49,7 +49,7 @@ def make_batch(config: Config, seed: int = 0, frames: int | None = None, starts=
     """Labels that move and sound that does not care; the second window lies in the middle of its clip."""
     rng, b, t = np.random.default_rng(seed), config.data.batch, frames or config.data.window
     audio = rng.normal(0, 3000, (b, t * 640 + 6400)).astype(np.int16)
-    audio[:, :3200] *= ~np.array(starts)[:b, None]
+    audio[:, :3200] *= ~np.resize(starts, b)[:, None]
     pose = rng.normal(0, 1, (b, t, 6)).cumsum(1) * [1, 1, 1, 0.02, 0.02, 0.02] + [0, 0, 600, 0, 0, 0]
     return {
         "example_id": np.arange(b, dtype=np.uint32), "valid": np.ones((b, t), np.float32), "audio": audio,

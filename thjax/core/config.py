@@ -16,6 +16,11 @@ class ParallelConfig:
     """How the step is spread over devices; all three give the same result."""
     devices: int = 0
     """Devices to use; 0 uses all of them."""
+    fsdp: int = 1
+    """Devices that share one copy of parameters, averages and optimizer states, each with examples of its own; for
+    systems that name the axes of their parameters. Under `jit` alone."""
+    tensor: int = 1
+    """Devices that share such a copy and its examples: heads, feed-forward channels and categories are cut."""
     remat: str = "none"
     """Activations to recompute in the backward pass, which saves memory and costs time: none | all | all but the
     activations that a network has given these names, separated by commas."""
@@ -23,6 +28,12 @@ class ParallelConfig:
     def __post_init__(self):
         if self.devices < 0:
             raise ValueError(f"parallel.devices {self.devices} must be at least 1, or 0 for all of them")
+        for name in ("fsdp", "tensor"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"parallel.{name} {getattr(self, name)} must be at least 1")
+            if getattr(self, name) > 1 and self.executor != "jit":
+                raise ValueError(f"parallel.{name} {getattr(self, name)} needs parallel.executor jit; {self.executor} "
+                                 "holds the whole state on every device")
 
 
 @dataclasses.dataclass(frozen=True)

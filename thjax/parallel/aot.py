@@ -10,6 +10,7 @@ from thjax.engine import Stage, System, enter_stage, init_network, with_accumula
 from thjax.engine.state import Batch, TrainState
 from thjax.parallel.executors import Executor, compile_step
 from thjax.parallel.mesh import make_mesh
+from thjax.parallel.sharding import LogicalAxes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +35,8 @@ class CompiledCost:
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
 
 
-def topology_mesh(topology: str) -> Mesh:
-    """The mesh of a TPU topology by name, e.g. "v5e:2x2"; needs the extra `tpu` but no TPU.
+def topology_mesh(topology: str, fsdp: int = 1, tensor: int = 1) -> Mesh:
+    """The mesh of a TPU topology by name, e.g. "v5e:2x2"; needs the extra `tpu` but no TPU. See `make_mesh`.
 
     Raises:
         RuntimeError: libtpu is absent, or knows no such topology.
@@ -49,7 +50,7 @@ def topology_mesh(topology: str) -> Mesh:
             f"topology {topology!r} cannot be described: {error}. Compiling for TPU without one needs libtpu "
             "(pip install 'thjax[tpu]') and a name like 'v5e:2x2' or 'v4:2x2x1'"
         ) from error
-    return make_mesh(described.devices)
+    return make_mesh(described.devices, fsdp, tensor)
 
 
 def compile_cost(executor: Executor, state: TrainState, batch: Batch, key: jax.Array) -> CompiledCost:
@@ -72,7 +73,8 @@ def compile_cost(executor: Executor, state: TrainState, batch: Batch, key: jax.A
     )
 
 
-def compile_for(topology: str, system: System, stage: Stage, config: RunConfig, batch: Batch) -> CompiledCost:
+def compile_for(topology: str, system: System, stage: Stage, config: RunConfig, batch: Batch,
+                axes: LogicalAxes | None = None) -> CompiledCost:
     """Compiles a system's stage for a TPU topology that is not there.
 
     Args:
@@ -81,9 +83,11 @@ def compile_for(topology: str, system: System, stage: Stage, config: RunConfig, 
         stage: one of its stages.
         config: of the run: guard, accumulation, executor (pmap cannot be compiled ahead).
         batch: {field: jax.ShapeDtypeStruct [B, ...]} of the stage.
+        axes: of the parameters, see `compile_step`.
     """
     held = with_accumulation(stage, config.accumulate)
-    executor = compile_step(held, config.parallel, config.guard, config.accumulate, topology_mesh(topology))
+    mesh = topology_mesh(topology, config.parallel.fsdp, config.parallel.tensor)
+    executor = compile_step(held, config.parallel, config.guard, config.accumulate, mesh, axes)
     key = jax.random.key(config.seed)
 
     def enter(key):

@@ -21,11 +21,14 @@ from thjax.parallel.mesh import (
     by_example,
     check_batch,
     make_mesh,
+    parts_of_batch,
+    place,
     place_global,
     place_whole,
     replicate,
     replicated,
 )
+from thjax.parallel.sharding import LogicalAxes, shardings
 
 
 def compile_step(
@@ -34,6 +37,7 @@ def compile_step(
     guard: GuardConfig = GuardConfig(),
     accumulate: int = 1,
     mesh: Mesh | None = None,
+    axes: LogicalAxes | None = None,
 ) -> "Executor":
     """The training step of a stage over all devices of a mesh; compiled at its first call, once.
 
@@ -43,26 +47,27 @@ def compile_step(
         guard: see `thjax.engine.guard`.
         accumulate: micro-steps per update.
         mesh: from `make_mesh`.
+        axes: names of the parameters' axes, by which a mesh with more than the axis "data" cuts them.
 
     Raises:
         ValueError: the batch does not divide over the devices.
     """
-    mesh = make_mesh(config.devices) if mesh is None else mesh
-    check_batch(stage.data.batch, mesh.size)
+    mesh = make_mesh(config.devices, config.fsdp, config.tensor) if mesh is None else mesh
+    check_batch(stage.data.batch, parts_of_batch(mesh))
     if config.executor not in EXECUTORS:
         raise ValueError(f"parallel.executor {config.executor!r} is unknown; use {' | '.join(EXECUTORS)}")
     if config.remat != "none":
         kept = () if config.remat == "all" else tuple(name.strip() for name in config.remat.split(","))
         stage = dataclasses.replace(stage, remat=kept)
     ctx = Context() if config.executor == "jit" else AxisContext(AXIS, mesh.size)
-    return EXECUTORS[config.executor](make_step(stage, ctx, guard, accumulate), mesh)
+    return EXECUTORS[config.executor](make_step(stage, ctx, guard, accumulate), mesh, axes or {})
 
 
 class Executor:
     """A compiled step and the placement of what it takes. The state is donated: use the returned one."""
 
-    def __init__(self, step: StepFn, mesh: Mesh):
-        self.mesh = mesh
+    def __init__(self, step: StepFn, mesh: Mesh, axes: LogicalAxes):
+        self.mesh, self._axes = mesh, axes
         self.compilations = 0
         """Programs compiled by `step` so far; a run needs one."""
         self._step = self._spread(step)
@@ -72,9 +77,13 @@ class Executor:
         """The jitted function (state, batch, key) -> (state, metrics) over the mesh."""
         raise NotImplementedError
 
+    def state_shardings(self, state: TrainState):
+        """Where every leaf of a state of these shapes lies."""
+        return shardings(state, self._axes, self.mesh)
+
     def place_state(self, state: TrainState) -> TrainState:
-        """The state on every device. Takes `state` over: the first step gives its buffers away."""
-        return replicate(state, self.mesh)
+        """The state on its devices. Takes `state` over: the first step gives its buffers away."""
+        return place(state, self.state_shardings(state), self.mesh)
 
     def place_batch(self, local: Mapping[str, np.ndarray]) -> Batch:
         """The global batch, from the contiguous rows {field: [rows, ...]} of this process."""
@@ -99,8 +108,9 @@ class Executor:
 
     def lower(self, state: TrainState, batch: Batch, key: jax.Array) -> jax.stages.Lowered:
         """The step lowered for arrays or `jax.ShapeDtypeStruct`s of global shape; nothing runs, nothing is placed."""
-        abstract = shaped(state, replicated(self.mesh)), shaped(batch, by_example(self.mesh))
-        return self._step.lower(*abstract, shaped(key, replicated(self.mesh)))
+        everywhere = replicated(self.mesh)
+        placed = jax.tree.map(shaped, state, self.state_shardings(state))
+        return self._step.lower(placed, shaped(batch, by_example(self.mesh)), shaped(key, everywhere))
 
     def _placed_key(self, key: jax.Array) -> jax.Array:
         """The key on all devices; placed once, since the key of a run never changes."""
@@ -111,12 +121,15 @@ class Executor:
 
 
 class JitExecutor(Executor):
-    """Global arrays: the compiler partitions the step along the batch."""
+    """Global arrays: the compiler partitions the step along the batch, and along the axes that cut the state."""
 
     def _spread(self, step: StepFn):
-        everywhere = replicated(self.mesh)
-        outputs = (everywhere, Metrics(scalars=everywhere, per_example=by_example(self.mesh)))
-        return jax.jit(step, donate_argnums=0, out_shardings=outputs)
+        def stay(state, batch, key):
+            moved, metrics = step(state, batch, key)
+            return jax.lax.with_sharding_constraint(moved, self.state_shardings(moved)), metrics
+
+        outputs = (None, Metrics(scalars=replicated(self.mesh), per_example=by_example(self.mesh)))
+        return jax.jit(stay, donate_argnums=0, out_shardings=outputs)
 
 
 class ShardMapExecutor(Executor):

@@ -6,17 +6,22 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-AXIS = "data"
+AXIS, FSDP, TENSOR = "data", "fsdp", "tensor"
+"""Examples are spread over the first two. Parameters are whole along the first, and cut along the others, see
+sharding.py."""
 
 
-def make_mesh(devices: Sequence[jax.Device] | int = 0) -> Mesh:
-    """A mesh with the single axis "data".
+def make_mesh(devices: Sequence[jax.Device] | int = 0, fsdp: int = 1, tensor: int = 1) -> Mesh:
+    """A mesh with the single axis "data"; where states are cut, with "fsdp" and "tensor" beside it.
 
     Args:
         devices: the devices, or how many of all devices to use; 0 uses all.
+        fsdp: devices that share a copy of the parameters, each with examples of its own.
+        tensor: devices that share a copy of the parameters and its examples.
 
     Raises:
-        ValueError: more devices wanted than there are, or fewer than one per process.
+        ValueError: more devices wanted than there are, or fewer than one per process, or a number of devices that does
+            not divide into copies.
     """
     if isinstance(devices, int):
         there = jax.devices()
@@ -28,7 +33,13 @@ def make_mesh(devices: Sequence[jax.Device] | int = 0) -> Mesh:
     # In this order, and not in the one that `jax.make_mesh` finds best for the interconnect: every process must hold
     # contiguous rows of the global batch.
     ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
-    return Mesh(np.array(ordered), (AXIS,), axis_types=(AxisType.Auto,))
+    if fsdp == tensor == 1:
+        return Mesh(np.array(ordered), (AXIS,), axis_types=(AxisType.Auto,))
+    if len(ordered) % (fsdp * tensor):
+        raise ValueError(f"parallel.fsdp {fsdp} times parallel.tensor {tensor} must divide the {len(ordered)} devices")
+    # Innermost the devices that talk most: those of one tensor group are neighbours.
+    grid = np.array(ordered).reshape(-1, fsdp, tensor)
+    return Mesh(grid, (AXIS, FSDP, TENSOR), axis_types=(AxisType.Auto,) * 3)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -37,8 +48,13 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def by_example(mesh: Mesh) -> NamedSharding:
-    """Every device holds contiguous rows of the batch."""
-    return NamedSharding(mesh, PartitionSpec(AXIS))
+    """Every device holds contiguous rows of the batch; those of one tensor group hold the same."""
+    return NamedSharding(mesh, PartitionSpec(tuple(name for name in mesh.axis_names if name != TENSOR)))
+
+
+def parts_of_batch(mesh: Mesh) -> int:
+    """How many parts a batch is cut into."""
+    return mesh.size // mesh.shape.get(TENSOR, 1)
 
 
 def check_batch(batch_size: int, devices: int) -> int:
@@ -67,7 +83,7 @@ def place_global(local: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.A
     sharding = by_example(mesh)
     processes = len({device.process_index for device in mesh.devices.flat})
     rows = len(next(iter(local.values())))
-    check_batch(rows * processes, mesh.size)
+    check_batch(rows * processes, parts_of_batch(mesh))
     return {name: jax.make_array_from_process_local_data(sharding, np.asarray(x)) for name, x in local.items()}
 
 
@@ -77,16 +93,20 @@ def place_whole(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
     Sharded by example where it divides over the devices, else whole on each of them.
     """
     rows = len(next(iter(batch.values())))
-    sharding = replicated(mesh) if rows % mesh.size else by_example(mesh)
+    sharding = replicated(mesh) if rows % parts_of_batch(mesh) else by_example(mesh)
     return {name: _from_whole(x, sharding) for name, x in batch.items()}
 
 
 def replicate(tree, mesh: Mesh):
     """`tree` whole on every device of the mesh. May share buffers with `tree`: who donates the one loses the other."""
-    sharding = replicated(mesh)
+    return place(tree, jax.tree.map(lambda _: replicated(mesh), tree), mesh)
+
+
+def place(tree, shardings, mesh: Mesh):
+    """`tree`, the same on every process, placed by `shardings`, one for every leaf. May share buffers, as above."""
     if mesh.is_multi_process:
-        return jax.tree.map(lambda x: _from_whole(x, sharding), tree)
-    return jax.device_put(tree, sharding)
+        return jax.tree.map(_from_whole, tree, shardings)
+    return jax.device_put(tree, shardings)
 
 
 def _from_whole(x, sharding: NamedSharding) -> jax.Array:

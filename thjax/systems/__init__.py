@@ -39,6 +39,18 @@ def build(config: "RunConfig") -> "System":
     return importlib.import_module(f"{__name__}.{config.system}.system").build(config)
 
 
+def logical_axes(name: str) -> "dict[str, tuple[str | None, ...]]":
+    """Names of the axes of a system's parameters, see `thjax.parallel.sharding`; empty where it names none.
+
+    Raises:
+        ValueError: the system is unknown; lists the known ones.
+    """
+    package = importlib.import_module(f"{__name__}.{_known(name)}")
+    if "sharding" not in {module.name for module in pkgutil.iter_modules(package.__path__)}:
+        return {}
+    return importlib.import_module(f"{package.__name__}.sharding").AXES
+
+
 def _known(name: str) -> str:
     if name not in names():
         raise ValueError(f"system {name!r} is unknown; there are {', '.join(names())}")

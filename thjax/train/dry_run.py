@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
+from thjax import systems
 from thjax.checkpoint.load import abstract_state
-from thjax.engine import Stage, TrainState
-from thjax.parallel import compile_step
+from thjax.engine import TrainState
+from thjax.parallel import Executor, bytes_per_device, compile_step, parts_of_batch
 from thjax.train.run import Run
 
 MEBI = 2**20
@@ -27,7 +28,9 @@ def describe(run: Run) -> Iterator[str]:
             name: jax.ShapeDtypeStruct((stage.data.batch, *value.shape[1:]), value.dtype)
             for name, value in loader.batch_at(0).items()
         }
-        prepared.append((stage, state, batch))
+        executor = compile_step(stage, run.config.parallel, run.config.guard, run.config.accumulate, run.mesh,
+                                systems.logical_axes(run.config.system))
+        prepared.append((stage, executor, state, batch))
         patience = limits.patience_steps
         until = f", or {patience} steps without a better {stage.until.patience.metric}" if patience else ""
         devices = f"{run.mesh.size} {jax.default_backend()} device{'s' if run.mesh.size > 1 else ''}"
@@ -38,10 +41,10 @@ def describe(run: Run) -> Iterator[str]:
         yield "  parameters"
         yield from _networks(state, stage.trained)
         yield "  memory per device"
-        yield from _memory(state, batch, run.mesh.size)
+        yield from _memory(executor, state, batch)
     yield "\nmemory of a compiled step per device, at its peak"
-    for stage, state, batch in prepared:
-        yield f"  {stage.name:20} {_peak(run, stage, state, batch)}"
+    for stage, executor, state, batch in prepared:
+        yield f"  {stage.name:20} {_peak(run, executor, state, batch)}"
 
 
 def _networks(state: TrainState, trained: tuple[str, ...]) -> list[str]:
@@ -53,22 +56,23 @@ def _networks(state: TrainState, trained: tuple[str, ...]) -> list[str]:
     return [*rows, f"    {'all':{width}}  {sum(count(net.params) for net in state.nets.values()):>12,}"]
 
 
-def _memory(state: TrainState, batch, devices: int) -> list[str]:
-    """Bytes of what the state and a device's share of the batch hold."""
-    nets = state.nets.values()
+def _memory(executor: Executor, state: TrainState, batch) -> list[str]:
+    """Bytes of a device's share of the state and of the batch."""
+    placed = executor.state_shardings(state)
+    of_nets = lambda part: sum(bytes_per_device(getattr(net, part), getattr(placed.nets[name], part))
+                               for name, net in state.nets.items())
     rows = {
-        "parameters": size([net.params for net in nets]),
-        "variables": size([net.variables for net in nets]),
-        "averaged parameters": size(state.ema),
-        "optimizers": size([net.opt_state for net in nets]),
-        "batch": size(batch) // devices,
+        "parameters": of_nets("params"),
+        "variables": of_nets("variables"),
+        "averaged parameters": bytes_per_device(state.ema, placed.ema),
+        "optimizers": of_nets("opt_state"),
+        "batch": size(batch) // parts_of_batch(executor.mesh),
     }
     return [f"    {name:20} {value / MEBI:10.1f} MiB" for name, value in rows.items()]
 
 
-def _peak(run: Run, stage: Stage, state: TrainState, batch) -> str:
+def _peak(run: Run, executor: Executor, state: TrainState, batch) -> str:
     """What the compiled step needs at its peak, arguments included."""
-    executor = compile_step(stage, run.config.parallel, run.config.guard, run.config.accumulate, run.mesh)
     analysis = executor.lower(state, batch, jax.eval_shape(lambda: run.key)).compile().memory_analysis()
     if analysis is None:
         return "this backend does not say"

@@ -92,7 +92,7 @@ def assemble(config: RunConfig, data: str | Path, out: Path | None) -> Run:
         out=out,
         manifest_hash=mixture_hash(parts),
         stats=system.statistics(_statistics(parts, system.stages[0].data.split)),
-        mesh=make_mesh(config.parallel.devices),
+        mesh=make_mesh(config.parallel.devices, config.parallel.fsdp, config.parallel.tensor),
         key=jax.random.key(config.seed),
     )
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 
+from thjax import systems
 from thjax.checkpoint import store
 from thjax.core.errors import RunStopped
 from thjax.engine import TrainState
@@ -54,7 +55,8 @@ class StageLoop:
         self._tools, self._run, self._config = tools, run, run.config.train
         self._stage, self._limits, self._standing = run.stages[index], run.limits[index], standing
         self._executor = compile_step(
-            self._stage, run.config.parallel, run.config.guard, run.config.accumulate, run.mesh
+            self._stage, run.config.parallel, run.config.guard, run.config.accumulate, run.mesh,
+            systems.logical_axes(run.config.system),
         )
         clips = run.clips(self._stage) if self._stage.evaluate else None
         self._validation = Validation(run.system, self._stage, clips, run.key, run.mesh)
