@@ -7,7 +7,7 @@ THJAX := $(VENV)/bin/thjax
 TORCH := torch==2.13.0
 JUDGED := thjax configs data_pipelines tests benchmarks
 
-.PHONY: env torch demo picture test lint learn judges bench clean
+.PHONY: env torch demo picture test lint learn judges calibration bench clean
 
 env: $(VENV)/.installed
 
@@ -46,6 +46,12 @@ learn: env
 # The judges that measure, trained, examined on the test split, and put into the package.
 judges: env
 	$(RUN) -m benchmarks.judges
+
+# Every metric against planted faults; the matrix that docs/evaluate.md shows.
+calibration: env
+	$(THJAX) evaluate --calibrate --out out/calibration; held=$$?; \
+	cp out/calibration/calibration.json benchmarks/results/calibration.json; \
+	cp out/calibration/calibration.png docs/calibration.png; exit $$held
 
 bench: torch
 	$(RUN) -m benchmarks.run

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,9 @@ def test_names_carry_what_a_number_depends_on():
         metric_name("acd", "arcface", size=128)
     with pytest.raises(ValueError, match=r"'a\[b'"):
         metric_name("fid", "a[b")
+
+
+def test_the_page_lists_every_metric_as_the_catalogue_does():
+    page = (Path(__file__).parents[2] / "docs" / "evaluate.md").read_text()
+    rows = [f"| `{m.name}` | {m.units} | {m.span} | {m.best} | {m.source} | {m.needs} |" for m in CATALOGUE.values()]
+    assert [line for line in page.splitlines() if line.startswith("| `")] == rows

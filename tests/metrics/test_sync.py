@@ -61,6 +61,34 @@ def test_still_unit_vectors_have_no_favourite_shift_in_an_overlap(track):
     assert np.ptp(overlap) < 0.5 * np.ptp(zeros)
 
 
+@pytest.mark.parametrize("offset", [-15, 0, 7])
+def test_inside_the_clip_every_shift_asks_the_same_lips(track, offset):
+    """A shift changes neither distance nor confidence; windows at the ends, which lack partners, decide nothing."""
+    unit = track / np.linalg.norm(track, axis=1, keepdims=True)
+    video, audio = unit[15:60].copy(), unit[15 + offset : 60 + offset]
+    video[:VSHIFT] = video[-VSHIFT:] = unit[0]
+    curve = distance_curve(video, audio, edges="inside")
+    found = sync(curve)
+    assert found.offset == offset and found.distance < 1e-4
+    by_hand = [np.mean([np.linalg.norm(video[i] - audio[i + s]) for i in range(15, 30)]) for s in range(-15, 16)]
+    np.testing.assert_allclose(curve, by_hand, atol=1e-5)
+
+
+def test_silence_at_the_ends_does_not_place_still_lips(track):
+    """Still lips look like silence: an overlap keeps most of it at shift 0, inside the clip no shift is special."""
+    unit = track / np.linalg.norm(track, axis=1, keepdims=True)
+    audio = unit[:60].copy()
+    audio[:6] = audio[-6:] = unit[0]
+    still = np.repeat(unit[:1], 60, axis=0)
+    overlap, inside = (sync(distance_curve(still, audio, edges=edges)) for edges in ("overlap", "inside"))
+    assert overlap.offset == 0 and abs(inside.offset) > 1
+
+
+def test_a_clip_too_short_for_the_inside_takes_the_overlap(track):
+    curves = [distance_curve(track[:30], track[:30], edges=edges) for edges in ("inside", "overlap")]
+    np.testing.assert_array_equal(*curves)
+
+
 def test_wrong_audio_has_little_confidence(track):
     other = np.random.default_rng(2).normal(size=track.shape)
     assert sync(distance_curve(track, other)).confidence < 0.5 < sync(distance_curve(track, track)).confidence

@@ -90,7 +90,7 @@ class Seen:
         Only pairs inside the clip count: the judge's vectors have length 1, and zero is no fair stand-in for them.
         """
         embedded = self._judges.sync.embed(self._frames, self.landmarks, self._audio)
-        return sync.distance_curve(*embedded, edges="overlap")
+        return sync.distance_curve(*embedded, edges="inside")
 
     @functools.cached_property
     def words(self) -> list[str]:

@@ -9,7 +9,7 @@ from thjax.metrics.shapes import expect_shape, finite, same_length
 
 VSHIFT = 15
 """Shifts of -15 to 15 frames are searched, as the public scripts do."""
-Edges = Literal["zeros", "overlap"]
+Edges = Literal["zeros", "overlap", "inside"]
 PAIRWISE_EPS = 1e-6
 """Added to every difference by torch's pairwise distance, which the published values went through."""
 
@@ -64,14 +64,17 @@ def distance_curve(video: np.ndarray, audio: np.ndarray, vshift: int = VSHIFT, e
         audio: [N, D] embeddings of the sound of the same windows.
         vshift: largest shift in frames.
         edges: where the shift leads out of the clip. `zeros`: the audio's embedding is zero there, as published values
-            were made. `overlap`: only pairs inside the clip count. Zero is nearer to a unit vector than a strange one
-            is, so with unit embeddings `zeros` draws the minimum to the ends of the search.
+            were made. `overlap`: only pairs inside the clip count. `inside`: the windows that have a partner at every
+            shift, so that all shifts ask the same lips; a clip without such windows falls back to `overlap`. Zero is
+            nearer to a unit vector than a strange one is, so with unit embeddings `zeros` draws the minimum to the ends
+            of the search. `overlap` draws that of still lips to 0: there the clip's silent ends count in full.
 
     Returns:
         [2 vshift + 1], entry vshift + s for the shift s.
 
     Raises:
-        ValueError: shapes differ, values are not finite, or `overlap` of a clip no longer than `vshift`.
+        ValueError: shapes differ, values are not finite, or another choice than `zeros` for a clip no longer than
+            `vshift`.
     """
     expect_shape("video embeddings", video, ("N", "D"))
     expect_shape("audio embeddings", audio, ("N", video.shape[1]))
@@ -79,11 +82,14 @@ def distance_curve(video: np.ndarray, audio: np.ndarray, vshift: int = VSHIFT, e
     finite("video embeddings", video)
     finite("audio embeddings", audio)
     v = video.astype(np.float64)
-    if edges == "overlap":
+    if edges == "inside" and len(v) > 2 * vshift:
+        v, heard = v[vshift : len(v) - vshift], audio.astype(np.float64)
+        return np.array([_mean_distance(v, heard[start : start + len(v)]) for start in range(2 * vshift + 1)])
+    if edges != "zeros":
         return _overlapping(v, audio.astype(np.float64), vshift)
     padded = np.pad(audio.astype(np.float64), ((vshift, vshift), (0, 0)))
     shifted = (padded[start : start + len(v)] for start in range(2 * vshift + 1))
-    return np.array([np.linalg.norm(v - a + PAIRWISE_EPS, axis=1).mean() for a in shifted])
+    return np.array([_mean_distance(v, a) for a in shifted])
 
 
 def _overlapping(v: np.ndarray, a: np.ndarray, vshift: int) -> np.ndarray:
@@ -92,7 +98,11 @@ def _overlapping(v: np.ndarray, a: np.ndarray, vshift: int) -> np.ndarray:
         raise ValueError(f"{n} windows leave no overlap at a shift of {vshift} frames; leave clips of fewer than "
                          f"{vshift + 1} windows out")
     pairs = ((v[max(0, -s) : n - max(0, s)], a[max(0, s) : n - max(0, -s)]) for s in range(-vshift, vshift + 1))
-    return np.array([np.linalg.norm(x - y + PAIRWISE_EPS, axis=1).mean() for x, y in pairs])
+    return np.array([_mean_distance(x, y) for x, y in pairs])
+
+
+def _mean_distance(v: np.ndarray, a: np.ndarray) -> float:
+    return np.linalg.norm(v - a + PAIRWISE_EPS, axis=1).mean()
 
 
 def sync(curve: np.ndarray) -> Sync:

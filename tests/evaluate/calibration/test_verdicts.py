@@ -44,6 +44,8 @@ def test_clips_in_which_the_metric_does_not_exist_are_left_out():
     assert judge("up", values, np.ones((2, 1))).holds
     with pytest.raises(ValueError, match="none of 1 clips"):
         judge("up", values[1:], np.ones((1, 1)))
+    nothing = judge("free", values[1:], np.ones((1, 1)))
+    assert nothing.holds and nothing.as_json()["spearman"] is None
 
 
 def test_a_metric_no_control_moves_has_no_scale():

@@ -17,11 +17,14 @@ from thjax.metrics.distribution import frechet, kernel_distance
 from thjax.metrics.merging import Moments
 from thjax.metrics.sync import VSHIFT
 
-POOLED = ("wer", "closure_recall", "closure_precision", "au_f1", "au_accuracy", "blink_rate_ear", "blink_rate_au45",
-          "undetected")
+POOLED = ("wer", "au_f1", "au_accuracy", "blink_rate_ear", "blink_rate_au45", "undetected")
 """Ratios over many clips: a clip of three seconds holds too few events, so a speaker's clips are one unit."""
+RARE = ("closure_recall", "closure_precision", "beat_alignment")
+"""A speaker's clips hold too few of these events, too: all clips together are one unit."""
 DISTANCES = ("fid", "kid")
-"""Distances of whole sets: all clips together are one unit."""
+"""Distances of whole sets: again one unit."""
+LEAST_SHARE = 0.5
+"""Of the clips that must have a face at a dose for a distance of sets to be taken over them."""
 FEATURES_FOR_KID = 600
 """Evenly spread; the kernel distance takes every pair."""
 WITHIN = 1
@@ -40,7 +43,7 @@ def table(measured: list[Measured], metric: str, rows: list[str]) -> np.ndarray:
     """[N, R] values of a metric, N units (clips, speakers or one); NaN where it has none."""
     if metric in DISTANCES:
         return np.array([[_distance(measured, metric, row) for row in rows]])
-    size = CLIPS_EACH if metric in POOLED else 1
+    size = CLIPS_EACH if metric in POOLED else len(measured) if metric in RARE else 1
     units = [measured[start : start + size] for start in range(0, len(measured), size)]
     return np.array([[_ratio(unit, metric, row) for row in rows] for unit in units])
 
@@ -52,9 +55,10 @@ def _ratio(clips, metric: str, row: str) -> float:
 
 
 def _distance(measured: list[Measured], metric: str, row: str) -> float:
-    if any(TRUTH not in clip.features or row not in clip.features for clip in measured):
+    both = [clip for clip in measured if TRUTH in clip.features and row in clip.features]
+    if not both or len(both) < LEAST_SHARE * len(measured):
         return float("nan")
-    real, made = (np.concatenate([clip.features[name] for clip in measured]).astype(np.float64)
+    real, made = (np.concatenate([clip.features[name] for clip in both]).astype(np.float64)
                   for name in (TRUTH, row))
     if metric == "fid":
         return frechet(Moments.of(real), Moments.of(made))

@@ -26,6 +26,8 @@ class Cell:
         spearman: rank correlation of dose and value, median over clips; 0 for a clip whose value never changes.
         change: mean over clips of value at the largest dose minus value of the truth, as a share of the distance from
             the truth to the metric's worst control; NaN where no control differs from the truth.
+
+    Both are NaN where no clip has a value at every dose, which only a free cell may do.
     """
 
     kind: Kind
@@ -57,7 +59,7 @@ def judge(kind: Kind, values: np.ndarray, controls: np.ndarray) -> Cell:
         controls: [N, C], of the same clips under C controls.
 
     Raises:
-        ValueError: shapes differ, or no clip has values.
+        ValueError: shapes differ, or no clip has values and something is asked.
     """
     if kind not in KINDS:
         raise ValueError(f"class {kind!r} is unknown; use {', '.join(KINDS)}")
@@ -65,6 +67,8 @@ def judge(kind: Kind, values: np.ndarray, controls: np.ndarray) -> Cell:
     expect_shape("controls", controls, (len(values), "C"))
     exists = np.isfinite(values).all(axis=1)
     if not exists.any():
+        if kind == "free":
+            return Cell(kind, float("nan"), float("nan"))
         raise ValueError(f"none of {len(values)} clips has a value at every dose; the metric needs other clips")
     values = values[exists]
     change = float((values[:, -1] - values[:, 0]).mean())
