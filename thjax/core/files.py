@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and their fingerprints."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ from typing import Any
 
 INCOMPLETE = ".incomplete"
 """Suffix of a file that is being written."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -17,14 +19,20 @@ def whole(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to; on success its bytes are on disk and it becomes `path`.
 
     A reader sees the old file or the new one, never a part; a failure leaves nothing behind.
+
+    Raises:
+        OSError: where the disk is full its `filename` is `path`.
     """
     temporary = path.with_name(path.name + INCOMPLETE)
     try:
         yield temporary
         sync(temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        # The system names a file that it cannot open, not one that it cannot write to.
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            error.filename = str(path)
         raise
     with contextlib.suppress(OSError):  # some file systems cannot and say so
         sync(path.parent)  # makes the rename survive a power cut
