@@ -1,8 +1,7 @@
-"""What a shard holds, gathered while it is written, and what the reports of all shards say together."""
+"""What a shard holds, gathered while it is written."""
 
 import dataclasses
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from data_pipelines import records, statistics
@@ -84,21 +83,3 @@ def count_shard(path: Path) -> dict:
     for place in range(reader.num_records()):
         content.add_record(records.decode(reader.read([place])[0]))
     return content.report()["statistics"]
-
-
-def ledger(reports: Sequence[dict], lines: Iterable[dict]) -> list[str]:
-    """All lines of the ledger, sorted by key."""
-    everything = [(line["key"], json.dumps(line, sort_keys=True) + "\n")
-                  for part in (*(report["clips"] for report in reports), *(r.get("lost", ()) for r in reports), lines)
-                  for line in part]
-    return [text for _, text in sorted(everything)]
-
-
-def fields_of(reports: Sequence[dict]) -> list[str]:
-    """Labels of the corpus: those of the first shard that holds a clip."""
-    return next((report["fields"] for report in reports if report["rows"]), [])
-
-
-def label_source_of(reports: Sequence[dict]) -> dict:
-    """Where the labels come from: {field: source}."""
-    return {name: source for report in reports for name, source in report["label_source"].items()}

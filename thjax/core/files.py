@@ -15,6 +15,17 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Gives an error of a full disk the file's name: the system names what it cannot open, not what it cannot write."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            error.filename = str(path)
+        raise
+
+
+@contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to; on success its bytes are on disk and it becomes `path`.
 
@@ -25,14 +36,12 @@ def whole(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(path.name + INCOMPLETE)
     try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
-    except BaseException as error:
+        with named(path):
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, path)
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        # The system names a file that it cannot open, not one that it cannot write to.
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
-            error.filename = str(path)
         raise
     with contextlib.suppress(OSError):  # some file systems cannot and say so
         sync(path.parent)  # makes the rename survive a power cut
