@@ -17,6 +17,7 @@ from pathlib import Path
 from data_pipelines import statistics
 from data_pipelines.index import IndexColumns
 from data_pipelines.schema import DataError
+from data_pipelines.shard_content import with_sources
 from thjax.core import files
 
 MERGED_AT_ONCE = 64
@@ -67,7 +68,8 @@ class Gathered:
         lost: lines of the clips that could not be used.
         shards: entries of `dataset.json`, in order.
         fields: labels of every record; None before the first shard that holds one.
-        label_source: {field: source}.
+        label_source: {field: source}, see `shard_content.with_sources`.
+        coefficients: names that clips brought along.
     """
 
     ledger: Ledger
@@ -77,6 +79,7 @@ class Gathered:
     shards: list[dict] = dataclasses.field(default_factory=list)
     fields: list[str] | None = None
     label_source: dict[str, str] = dataclasses.field(default_factory=dict)
+    coefficients: list[str] = dataclasses.field(default_factory=list)
     _parts: dict[str, list[dict]] = dataclasses.field(default_factory=dict)
     _facts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
@@ -92,17 +95,14 @@ class Gathered:
             DataError: its labels are not those of the shards before it.
         """
         if report["rows"]:
-            self.fields = report["fields"] if self.fields is None else self.fields
-            if report["fields"] != self.fields:
-                raise DataError(f"{name} has the fields {report['fields']}, others {self.fields}; "
-                                "every clip of a corpus must have the same")
+            self._check_fields(name, report)
         lost = report.get("lost", [])
         for line in itertools.chain(report["clips"], lost):
             self.ledger.add(line)
         self.index.add(split, report["clips"], report["rows"])
         self.clips += len(report["clips"])
         self.lost += lost
-        self.label_source |= report["label_source"]
+        self.label_source = with_sources(self.label_source, report["label_source"])
         self._facts.update(json.dumps(line["labels"], sort_keys=True) for line in report["clips"] if "labels" in line)
         self._add_statistics(split, report["statistics"])
         self.shards.append({"name": name, "split": split, "records": report["statistics"]["records"],
@@ -121,6 +121,15 @@ class Gathered:
         """More lines of the ledger, of clips that are in no shard."""
         for line in lines:
             self.ledger.add(line)
+
+    def _check_fields(self, name: str, report: dict) -> None:
+        mine = {"fields": report["fields"], "coefficients": report.get("coefficients", [])}
+        if self.fields is None:
+            self.fields, self.coefficients = mine.values()
+        for what, names in mine.items():
+            if names != getattr(self, what):
+                raise DataError(f"{name} has the {what} {names}, others {getattr(self, what)}; every clip of a corpus "
+                                "must have the same")
 
     def _add_statistics(self, split: str, part: dict) -> None:
         parts = self._parts.setdefault(split, [])

@@ -73,7 +73,7 @@ class Writer:
         source: everything the clips follow from (settings, seed, version of what makes them). Shards that were written
             from another source are written again.
         rebuild: the command that writes this corpus; error messages name it.
-        coefficients: names of the corpus's `coefficients`.
+        coefficients: names of the corpus's `coefficients`; clips may bring them along as `coefficient_names` instead.
         odd_coefficients: those whose sign changes in a mirror; "_left" and "_right" in a name change places. None: the
             coefficients have no mirror image, so mirrored examples cannot hold them.
     """
@@ -188,6 +188,7 @@ class Writer:
             content.clips, content.lost = (
                 [line for line in report.get(part, ()) if line["key"] in keep] for part in ("clips", "lost"))
             content.fields, content.label_source = report["fields"], report["label_source"]
+            content.coefficients = report.get("coefficients")
             with files.whole(path) as temporary:
                 output = ArrayRecordWriter(str(temporary), ARRAY_RECORD_OPTIONS)
                 try:
@@ -258,9 +259,10 @@ class Writer:
         size = tuple(clip["frames"].shape[1:3]) if "frames" in clip else (clip.get("height", 0), clip.get("width", 0))
         if size != self.frame_size:
             raise DataError(f"{key}: frames are {size}, the corpus is {self.frame_size}")
-        if "coefficients" in clip and clip["coefficients"].shape[-1] != len(self.coefficients):
-            raise DataError(f"{key}: {clip['coefficients'].shape[-1]} coefficients, the writer has "
-                            f"{len(self.coefficients)} names; give Writer(coefficients=...) one name each")
+        names = clip.get("coefficient_names", self.coefficients)
+        if "coefficients" in clip and clip["coefficients"].shape[-1] != len(names):
+            raise DataError(f"{key}: {clip['coefficients'].shape[-1]} coefficients, the writer has {len(names)} names; "
+                            "give Writer(coefficients=...) one name each")
         return clip | {"dataset": self.dataset, "split": split, "codec": self.codec}
 
     def _plan_hash(self, shard: Shard) -> str:
@@ -297,7 +299,7 @@ class Writer:
             "frames_per_second": schema.FPS, "sample_rate": schema.SAMPLE_RATE,
             "source": self.source, "rebuild": self.rebuild,
             "fields": gathered.fields or [], "label_source": gathered.label_source,
-            "coefficients": list(self.coefficients),
+            "coefficients": gathered.coefficients or list(self.coefficients),
             "odd_coefficients": None if self.odd_coefficients is None else list(self.odd_coefficients),
             "splits": gathered.splits(), "speakers": gathered.index.speakers, "shards": gathered.shards,
             "files": {name: files.sha256(directory / name) for name in (LEDGER_FILE, INDEX_FILE)},
