@@ -81,7 +81,7 @@ class Gathered:
     label_source: dict[str, str] = dataclasses.field(default_factory=dict)
     coefficients: list[str] = dataclasses.field(default_factory=list)
     _parts: dict[str, list[dict]] = dataclasses.field(default_factory=dict)
-    _facts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    _facts: dict[str, collections.Counter] = dataclasses.field(default_factory=dict)
 
     def add(self, name: str, split: str, report: dict) -> None:
         """Takes the report of the next shard.
@@ -103,7 +103,7 @@ class Gathered:
         self.clips += len(report["clips"])
         self.lost += lost
         self.label_source = with_sources(self.label_source, report["label_source"])
-        self._facts.update(json.dumps(line["labels"], sort_keys=True) for line in report["clips"] if "labels" in line)
+        self._add_facts(report["clips"])
         self._add_statistics(split, report["statistics"])
         self.shards.append({"name": name, "split": split, "records": report["statistics"]["records"],
                             "bytes": report["bytes"], "sha256": report["sha256"],
@@ -114,13 +114,24 @@ class Gathered:
         return {split: statistics.merge(parts) for split, parts in self._parts.items()}
 
     def label_facts(self) -> list[dict]:
-        """What the label files say of how labels were made: everything that occurs, with its number of clips."""
-        return [json.loads(text) | {"clips": clips} for text, clips in sorted(self._facts.items())]
+        """How labels were made: {sources: {field: source}, and what their files say}, everything that occurs.
+
+        With `clips`, `frames`, `frames_masked` (no face, or no picture) and `frames_interpolated` of each.
+        """
+        return [json.loads(text) | counted for text, counted in sorted(self._facts.items())]
 
     def add_lines(self, lines: Iterable[dict]) -> None:
         """More lines of the ledger, of clips that are in no shard."""
         for line in lines:
             self.ledger.add(line)
+
+    def _add_facts(self, clips: list[dict]) -> None:
+        for line in clips:
+            if "labels" in line:
+                counted = self._facts.setdefault(json.dumps(line["labels"], sort_keys=True), collections.Counter())
+                counted["clips"] += 1
+                for name in ("frames", "frames_masked", "frames_interpolated"):
+                    counted[name] += line[name]
 
     def _check_fields(self, name: str, report: dict) -> None:
         mine = {"fields": report["fields"], "coefficients": report.get("coefficients", [])}

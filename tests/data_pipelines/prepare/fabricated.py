@@ -87,7 +87,8 @@ def _line(clip: int) -> dict:
             "segments": segments_of(clip), "sentence": "", "source": f"dev/mp4/{key}.mp4",
             "source_bytes": 244_000 + clip, "source_sha256": f"{clip:064x}", "source_fps": 25.0,
             "source_size": [224, 224], "sound": "own", "sound_rate": 16_000, "notes": {"asd": "5.1", "fv": "16.1"},
-            "warnings": [], "labels": {"person_normalised": clip % 2 == 0, "focal": None}}
+            "frames_masked": clip % 3, "frames_interpolated": 0, "warnings": [],
+            "labels": {"sources": {"au": "openface_csv", "pose": "openface_csv"}, "person_normalised": clip % 2 == 0}}
 
 
 def describe(directory: Path) -> dict:

@@ -32,8 +32,10 @@ def test_it_is_described_in_bounded_memory_and_opens_no_shard(tmp_path, clips, s
     records = sum(map(segments_of, range(clips)))
     assert len(manifest.index["n"]) == records and os.path.getsize(tmp_path / "index.npz") <= 40 * records
     assert manifest.content["counts"]["written"] == manifest.content["counts"]["discovered"] == clips
-    assert manifest.content["label_facts"] == [
-        {"person_normalised": told, "focal": None, "clips": clips // 2} for told in (False, True)]
+    facts = manifest.content["label_facts"]
+    assert [(fact["person_normalised"], fact["clips"]) for fact in facts] == [(False, clips // 2), (True, clips // 2)]
+    assert sum(fact["frames"] for fact in facts) == 75 * records
+    assert sum(fact["frames_masked"] for fact in facts) == sum(clip % 3 for clip in range(clips))
     counted = manifest.content["splits"]["train"]
     assert (counted["clips"], counted["records"]) == (clips, records)
     assert counted["values"]["au"]["count"] == [75 * shards] * 17

@@ -8,7 +8,7 @@ import pytest
 from data_pipelines import command, schema
 from data_pipelines.loader import Loader, clips
 from data_pipelines.manifest import Manifest
-from data_pipelines.prepare import labels
+from data_pipelines.prepare import card, labels
 from data_pipelines.prepare.opened import sha256
 from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.readers.reference import Location
@@ -74,6 +74,9 @@ def test_the_manifest_names_columns_and_sources(corpus):
     assert corpus.coefficients == list(schema.FACE_MODEL)
     assert corpus.content["label_source"] == {"landmarks": "mediapipe", "coefficients": NETWORK, "identity": WEIGHTS}
     assert corpus.labels == ["coefficients", "identity", "landmarks"]
+    said = card.card(corpus)
+    for made, network in (("landmarks", "mediapipe"), ("coefficients", NETWORK), ("identity", WEIGHTS)):
+        assert f"| {made} | {network} | 2 | 24 | 0.00% | 0.00% |" in said
 
 
 def test_the_loader_gives_back_what_was_planted(corpus):
