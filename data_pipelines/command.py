@@ -3,6 +3,7 @@
 import difflib
 import importlib
 
+from data_pipelines import guard
 from thjax.core.errors import UserError
 
 COMMANDS = {
@@ -31,7 +32,7 @@ def run(argv: list[str]) -> int:
     """Runs a data command; returns its exit status.
 
     Raises:
-        UserError: no such command; names those there are.
+        UserError: no such command, names those there are; or the disk is full.
     """
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
@@ -42,4 +43,5 @@ def run(argv: list[str]) -> int:
         hint = f"did you mean `thjax data {near[0]}`? " if near else ""
         raise UserError(f"unknown command {name!r}; {hint}The commands are {', '.join(COMMANDS)}")
     module, _, function = COMMANDS[name][0].partition(":")
-    return getattr(importlib.import_module(module), function or "run")(rest)
+    with guard.room():
+        return getattr(importlib.import_module(module), function or "run")(rest)

@@ -46,7 +46,7 @@ class ExampleMaker:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Per-frame arrays that a record must be decoded with."""
+        """Arrays that a record must be decoded with."""
         wanted = {name for name in self.spec.fields if name in records.LABELS}
         if self.spec.crop.recipe == "canonical" and {"frames", "still", "landmarks"} & set(self.spec.fields):
             wanted.add("landmarks")
@@ -72,7 +72,7 @@ class ExampleMaker:
         for name, value in parts[0].items():
             if name == "audio":
                 example[name] = self._join_audio(segments)
-            elif name in ("still", "speaker"):
+            elif name in ("still", "speaker", *records.PER_CLIP_SHAPES):
                 example[name] = value
             else:
                 example[name] = _pad(np.concatenate([part[name] for part in parts])[: self.length], self.length)
@@ -98,7 +98,7 @@ class ExampleMaker:
         for name in ("au", "au_presence", "pose", "blink", "coefficients"):
             if name in fields:
                 example[name] = self._pad_found(record[name][indices].astype(np.float32), record, indices)
-        return example
+        return example | {name: record[name] for name in records.PER_CLIP_SHAPES if name in fields}
 
     def _pixels(self, record: dict, indices: range, still: int) -> dict[str, np.ndarray]:
         fields, example = self.spec.fields, {}

@@ -1,4 +1,4 @@
-"""One writer for a directory or a part of its shards, and signals that end work between two clips."""
+"""One writer for a directory or a part of its shards, signals that end work between two clips, and full disks."""
 
 import contextlib
 import fcntl
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from thjax.core import files
 from thjax.core.errors import RunStopped, UserError
 
 
@@ -34,6 +35,22 @@ def in_turn(directory: Path) -> Iterator[None]:
     with open(directory / ".lock-turn", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def room() -> Iterator[None]:
+    """Says of a full disk which file had no room, and that the command goes on from there.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in files.DISK_FULL:
+            raise
+        raise UserError(f"{error.filename or 'a file'} could not be written ({error.strerror}); make room on the disk "
+                        "and rerun the command: what is written whole stays") from None
 
 
 class Interruption:

@@ -1,5 +1,6 @@
 """The columnar index of a corpus, mapped into memory: opened at once, shared by all processes that read it."""
 
+import array
 import struct
 import zipfile
 from collections.abc import Sequence
@@ -46,29 +47,50 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
     return columns
 
 
-def index_of(shards: Sequence, reports: Sequence[dict], speakers: list[str]) -> dict[str, np.ndarray]:
-    """The columnar index of a plan's shards: one entry a record, clips numbered in the order of their keys.
+class IndexColumns:
+    """The columnar index of a corpus, gathered shard by shard: one entry a record, clips in the order of their keys.
 
     At most 40 bytes a record, keys included: `clip_keys` holds one text after the other, `clip_ends` where each ends.
     """
-    lines = [line for report in reports for line in report["clips"]]
-    keys = [line["key"].encode() for line in lines]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    number = np.empty(len(keys), np.int32)
-    number[order] = np.arange(len(keys), dtype=np.int32)
-    speaker_number = {name: place for place, name in enumerate(speakers)}
-    segments = np.array([line["segments"] for line in lines], np.int64)
-    rows = np.array([row for report in reports for row in report["rows"]], np.int32).reshape(-1, 2)
-    counts = [len(report["rows"]) for report in reports]
-    splits = list(dict.fromkeys(shard.split for shard in shards))
-    owner = [speaker_number[line["speaker"]] for line in lines]
-    of_shard = lambda values, dtype: np.repeat(np.array(values, dtype), counts)
-    return {
-        "shard": of_shard(range(len(shards)), np.int32),
-        "offset": np.concatenate([np.arange(count, dtype=np.int32) for count in counts] or [np.zeros(0, np.int32)]),
-        "n": rows[:, 0].astype(np.int16), "segment": rows[:, 1].astype(np.int16),
-        "clip": np.repeat(number, segments), "speaker": np.repeat(np.array(owner, np.int32), segments),
-        "split": of_shard([splits.index(shard.split) for shard in shards], np.int8),
-        "clip_keys": np.frombuffer(b"".join(keys[place] for place in order), np.uint8),
-        "clip_ends": np.cumsum([len(keys[place]) for place in order], dtype=np.int64),
-    }
+
+    def __init__(self):
+        self._keys: list[bytes] = []
+        self._owners, self._segments = array.array("i"), array.array("i")
+        self._people: dict[str, int] = {}
+        self._splits: dict[str, int] = {}
+        self._shard_splits: list[int] = []
+        self._rows: list[np.ndarray] = []
+
+    def add(self, split: str, clips: Sequence[dict], rows: Sequence[Sequence[int]]) -> None:
+        """Takes the next shard: lines of its clips in order, and (frames, segment) of its records."""
+        for line in clips:
+            self._keys.append(line["key"].encode())
+            self._owners.append(self._people.setdefault(line["speaker"], len(self._people)))
+            self._segments.append(line["segments"])
+        self._rows.append(np.array(rows, np.int16).reshape(-1, 2))
+        self._shard_splits.append(self._splits.setdefault(split, len(self._splits)))
+
+    @property
+    def speakers(self) -> list[str]:
+        """Sorted names of everybody."""
+        return sorted(self._people)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """What `index.npz` holds; speakers are numbered as sorted, splits as they came."""
+        order = sorted(range(len(self._keys)), key=self._keys.__getitem__)
+        number = np.empty(len(order), np.int32)
+        number[order] = np.arange(len(order), dtype=np.int32)
+        speaker = {name: place for place, name in enumerate(self.speakers)}
+        sorted_speaker = np.array([speaker[name] for name in self._people], np.int32)
+        counts, segments = [len(part) for part in self._rows], np.array(self._segments, np.int64)
+        rows = np.concatenate([*self._rows, np.zeros((0, 2), np.int16)])
+        return {
+            "shard": np.repeat(np.arange(len(counts), dtype=np.int32), counts),
+            "offset": np.concatenate([np.zeros(0, np.int32), *(np.arange(count, dtype=np.int32) for count in counts)]),
+            "n": np.ascontiguousarray(rows[:, 0]), "segment": np.ascontiguousarray(rows[:, 1]),
+            "clip": np.repeat(number, segments),
+            "speaker": np.repeat(sorted_speaker[np.array(self._owners, np.int32)], segments),
+            "split": np.repeat(np.array(self._shard_splits, np.int8), counts),
+            "clip_keys": np.frombuffer(b"".join(self._keys[place] for place in order), np.uint8),
+            "clip_ends": np.cumsum([len(self._keys[place]) for place in order], dtype=np.int64),
+        }

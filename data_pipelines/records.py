@@ -20,9 +20,12 @@ PER_FRAME_SHAPES = {
     "au_presence": (len(schema.AU_PRESENCE),), "pose": (len(schema.POSE),), "blink": (), "coefficients": (-1,),
 }
 """Shape of one frame's value; -1: as many as the corpus has."""
-LABELS = tuple(name for name in PER_FRAME_SHAPES if name != "face_ok")
-"""Optional per-frame fields."""
-_CLIP_WIDE = ("dataset", "split", "speaker", "codec", "height", "width", "sentence", "av_offset", "label_source")
+PER_CLIP_SHAPES = {"identity": (schema.IDENTITY_SIZE,)}
+"""Of arrays that every record of a clip repeats."""
+LABELS = (*(name for name in PER_FRAME_SHAPES if name != "face_ok"), *PER_CLIP_SHAPES)
+"""Optional arrays."""
+_CLIP_WIDE = ("dataset", "split", "speaker", "codec", "height", "width", "sentence", "av_offset", "label_source",
+              *PER_CLIP_SHAPES)
 _REQUIRED = ("key", "dataset", "split", "speaker", "segment", "segments", "start_frame", "n", "audio")
 
 
@@ -84,7 +87,8 @@ def encode(record: dict) -> bytes:
         raise DataError(f"{key}: {n} frames in a record; use 1 to {longest}")
     out = {"v": schema.VERSION, "codec": "jpeg", "words": [], "phonemes": [], "sentence": "", "av_offset": 0.0,
            "label_source": {}}
-    out |= {name: value for name, value in record.items() if name not in PER_FRAME_SHAPES and name != "frames"}
+    arrays = {"face_ok": np.ones(n, np.uint8)} | {k: record[k] for k in (*PER_FRAME_SHAPES, *LABELS) if k in record}
+    out |= {name: value for name, value in record.items() if name not in arrays and name != "frames"}
     if "frames" in record:
         frames = record["frames"]
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
@@ -95,7 +99,6 @@ def encode(record: dict) -> bytes:
     elif len(out["video"]) != n:
         raise DataError(f"{key}: {len(out['video'])} frames of video, n is {n}; they must agree")
     out["audio"] = _audio_bytes(key, record["audio"], n)
-    arrays = {"face_ok": np.ones(n, np.uint8)} | {k: record[k] for k in PER_FRAME_SHAPES if k in record}
     for name, value in arrays.items():
         out[name] = _array_bytes(key, name, value, n)
     # One order of fields, so that equal records are equal bytes.
@@ -103,11 +106,11 @@ def encode(record: dict) -> bytes:
 
 
 def decode(data: bytes, fields: Sequence[str] | None = None) -> dict:
-    """Bytes as a record: per-frame arrays and audio as read-only numpy views, video still compressed.
+    """Bytes as a record: arrays and audio as read-only numpy views, video still compressed.
 
     Args:
         data: what `encode` gave.
-        fields: names of the per-frame arrays wanted; None takes all. Everything else is always there.
+        fields: names of the `LABELS` wanted; None takes all. Everything else is always there.
 
     Raises:
         DataError: no record, or a record of another version.
@@ -121,13 +124,13 @@ def decode(data: bytes, fields: Sequence[str] | None = None) -> dict:
     if version != schema.VERSION:
         raise DataError(f"{record.get('key')}: record version {version}, this program reads {schema.VERSION}; "
                         "write the corpus again with this program, or read it with the program that wrote it")
-    n = record["n"]
-    for name, shape in PER_FRAME_SHAPES.items():
+    for name in (*PER_FRAME_SHAPES, *PER_CLIP_SHAPES):
         if name in record:
             if fields is not None and name not in fields and name != "face_ok":
                 del record[name]
             else:
-                record[name] = np.frombuffer(record[name], schema.DTYPES[name]).reshape(n, *shape)
+                shape = PER_CLIP_SHAPES.get(name) or (record["n"], *PER_FRAME_SHAPES[name])
+                record[name] = np.frombuffer(record[name], schema.DTYPES[name]).reshape(shape)
     record["audio"] = np.frombuffer(record["audio"], np.int16)
     return record
 
@@ -155,8 +158,8 @@ def segments(clip: dict) -> Iterator[dict]:
         clip: `key` ("corpus/speaker/clip"), `dataset`, `split`, `speaker` ("corpus/speaker"), `frames` uint8
             `[N, H, W, 3]` or, compressed already, `video` (N JPEG byte strings) with `height` and `width`, or `codec`
             "none" and a label at least; `audio` int16 from the first frame on (cut or zero-filled to N * 640 samples),
-            and optionally `face_ok`, the labels of `LABELS` with N rows, `words`, `phonemes` (seconds from the clip's
-            start), `sentence`, `av_offset`, `label_source`.
+            and optionally `face_ok`, the labels of `LABELS` (per frame with N rows), `words`, `phonemes` (seconds from
+            the clip's start), `sentence`, `av_offset`, `label_source`.
 
     Words and phonemes that touch a segment are in it, their times not cut at its borders.
     """
@@ -221,8 +224,8 @@ def _audio_bytes(key: str, audio: np.ndarray, n: int) -> bytes:
 
 def _array_bytes(key: str, name: str, value: np.ndarray, n: int) -> bytes:
     array = np.asarray(value, schema.DTYPES[name])
-    expected = (n, *PER_FRAME_SHAPES[name])
-    fits = array.shape[:1] == (n,) and array.ndim == len(expected)
+    expected = PER_CLIP_SHAPES.get(name) or (n, *PER_FRAME_SHAPES[name])
+    fits = array.ndim == len(expected)
     if not fits or any(want not in (-1, got) for want, got in zip(expected, array.shape, strict=True)):
         shown = tuple("K" if size == -1 else size for size in expected)
         raise DataError(f"{key}: {name} has shape {array.shape}; {n} frames need {shown}")

@@ -34,6 +34,15 @@ POSE = ("Tx", "Ty", "Tz", "Rx", "Ry", "Rz")
 """Translation in mm and rotation in radians (pitch, yaw, roll), camera coordinates as OpenFace writes them:
 x to the right of the image, y down, z away from the camera; R = Rx Ry Rz."""
 
+FACE_MODEL = tuple(f"{part}_{number:0{width}d}" for part, count, width in (
+    ("identity", 80, 2), ("expression", 64, 2), ("texture", 80, 2), ("angle", 3, 1), ("light", 27, 2),
+    ("translation", 3, 1)) for number in range(count))
+"""Names of the 257 coefficients of Deep3DFaceReconstruction (Deng et al. 2019), in the order in which its network gives
+them: shape of the person, expression, texture, head angles (pitch, yaw, roll in rad), spherical harmonics (9 of each
+colour), translation. Angles and translation are those of the network's own aligned crop of 224 pixels."""
+IDENTITY_SIZE = 512
+"""Numbers of an identity embedding: ArcFace's."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Field:
@@ -57,6 +66,7 @@ BATCH_FIELDS = {
     "pose": Field(np.float32, ("T", 6), "order POSE, mm and rad, of the stored crop"),
     "blink": Field(np.float32, ("T",), "1 while the lids are more than half closed"),
     "coefficients": Field(np.float32, ("T", "K"), "of the corpus's morphable head; names in the manifest"),
+    "identity": Field(np.float32, (IDENTITY_SIZE,), "embedding of the clip's person, of length 1"),
     "speaker": Field(np.int32, (), "index into the manifest's sorted speakers"),
 }
 
@@ -82,16 +92,17 @@ RECORD_FIELDS = {
     "pose": "bytes, float32 [n, 6]",
     "blink": "bytes, uint8 [n]",
     "coefficients": "bytes, float32 [n, K]",
+    "identity": "bytes, float32 [512], of the whole clip",
     "words": "list of (word, start, end), seconds from the record's first frame",
     "phonemes": "list of (phoneme, start, end), seconds from the record's first frame",
     "sentence": "str",
     "av_offset": "float, frames, positive = video behind audio; 0 where exact",
-    "label_source": "{field: exact | openface_csv | mediapipe | dlib | npz}",
+    "label_source": "{field: exact | openface_csv | mediapipe | dlib | npz; of coefficients and identity, the network}",
 }
 
 DTYPES = {"face_ok": np.uint8, "landmarks": np.float32, "au": np.float32, "au_presence": np.uint8, "pose": np.float32,
-          "blink": np.uint8, "coefficients": np.float32}
-"""Stored types of the per-frame arrays of a record."""
+          "blink": np.uint8, "coefficients": np.float32, "identity": np.float32}
+"""Stored types of the arrays of a record, but for its audio."""
 
 
 class DataError(UserError):

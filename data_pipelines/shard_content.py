@@ -1,13 +1,15 @@
-"""What a shard holds, gathered while it is written, and what the reports of all shards say together."""
+"""What a shard holds, gathered while it is written."""
 
 import dataclasses
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from data_pipelines import records, statistics
 from data_pipelines.schema import DataError
 from data_pipelines.shards import open_shard
+
+SEVERAL = ", "
+"""Between the sources of a label where clips have different ones."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,14 +37,20 @@ class ShardContent:
         self.lost: list[dict] = []
         self._segments: list[dict] = []
         self.fields: list[str] | None = None
+        self.coefficients: list[str] | None = None
 
     def add_clip(self, clip: dict) -> list[bytes]:
         """Encodes a clip into records of at most one segment each and counts it.
+
+        Args:
+            clip: as `records.segments` takes it, with `coefficient_names` where the writer does not know them, and
+                perhaps a mapping under `ledger`.
 
         Raises:
             DataError: its labels are not those of the clips before it.
         """
         encoded = []
+        self._check_names(clip)
         for record in records.segments(clip):
             data = records.encode(record)
             labels = sorted(name for name in records.LABELS if name in record)
@@ -52,11 +60,19 @@ class ShardContent:
                                 "every clip of a corpus must have the same")
             self.add_record(records.decode(data))
             encoded.append(data)
-        self.label_source |= clip.get("label_source", {})
+        self.label_source = with_sources(self.label_source, clip.get("label_source", {}))
         self.clips.append({"key": clip["key"], "split": clip["split"], "speaker": clip["speaker"], "status": "ok",
                            "frames": records.clip_frames(clip), "segments": len(encoded),
                            "sentence": clip.get("sentence", ""), **clip.get("ledger", {})})
         return encoded
+
+    def _check_names(self, clip: dict) -> None:
+        names = clip.get("coefficient_names")
+        if not self.clips:
+            self.coefficients = names
+        elif names != self.coefficients:
+            raise DataError(f"{clip['key']}: its coefficients are {_shown(names)}, those of clips before it "
+                            f"{_shown(self.coefficients)}; every clip of a corpus must have the same")
 
     def add_record(self, record: dict) -> None:
         """Counts a decoded record. The records of a clip come one after the other, in order."""
@@ -75,6 +91,7 @@ class ShardContent:
         """What the corpus's own files are later made of, as JSON can hold it."""
         report = {"clips": self.clips, "rows": self.rows, "fields": self.fields or [],
                   "label_source": self.label_source, "statistics": statistics.merge(self.statistics)}
+        report |= {"coefficients": self.coefficients} if self.coefficients else {}
         return report | ({"lost": self.lost} if self.lost else {})
 
 
@@ -86,19 +103,14 @@ def count_shard(path: Path) -> dict:
     return content.report()["statistics"]
 
 
-def ledger(reports: Sequence[dict], lines: Iterable[dict]) -> list[str]:
-    """All lines of the ledger, sorted by key."""
-    everything = [(line["key"], json.dumps(line, sort_keys=True) + "\n")
-                  for part in (*(report["clips"] for report in reports), *(r.get("lost", ()) for r in reports), lines)
-                  for line in part]
-    return [text for _, text in sorted(everything)]
+def with_sources(known: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """{field: source} of both; every source that occurs is named."""
+    out = dict(known)
+    for field, source in more.items():
+        if out.setdefault(field, source) != source:
+            out[field] = SEVERAL.join(sorted({*out[field].split(SEVERAL), *source.split(SEVERAL)}))
+    return out
 
 
-def fields_of(reports: Sequence[dict]) -> list[str]:
-    """Labels of the corpus: those of the first shard that holds a clip."""
-    return next((report["fields"] for report in reports if report["rows"]), [])
-
-
-def label_source_of(reports: Sequence[dict]) -> dict:
-    """Where the labels come from: {field: source}."""
-    return {name: source for report in reports for name, source in report["label_source"].items()}
+def _shown(names: list[str] | None) -> str:
+    return f"{names[0]} ... {names[-1]} ({len(names)})" if names else "not named"

@@ -23,11 +23,11 @@ import numpy as np
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from data_pipelines import records, schema, statistics
-from data_pipelines.index import index_of
+from data_pipelines.gathered import Gathered, Ledger
 from data_pipelines.manifest import DATASET_FILE, INDEX_FILE, LEDGER_FILE, Manifest
 from data_pipelines.order import permutation
 from data_pipelines.schema import DataError
-from data_pipelines.shard_content import LostClip, ShardContent, count_shard, fields_of, label_source_of, ledger
+from data_pipelines.shard_content import LostClip, ShardContent, count_shard
 from data_pipelines.shards import count_records, open_shard
 from thjax.core import files
 
@@ -36,6 +36,10 @@ ARRAY_RECORD_OPTIONS = "group_size:1,uncompressed"
 CLIPS_PER_SHARD = 64
 DONE_FOLDER = "done"
 _PENDING = ".next"
+
+
+class NotWritten(DataError):
+    """A corpus cannot be described while one of its shards is missing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Writer:
         source: everything the clips follow from (settings, seed, version of what makes them). Shards that were written
             from another source are written again.
         rebuild: the command that writes this corpus; error messages name it.
-        coefficients: names of the corpus's `coefficients`.
+        coefficients: names of the corpus's `coefficients`; clips may bring them along as `coefficient_names` instead.
         odd_coefficients: those whose sign changes in a mirror; "_left" and "_right" in a name change places. None: the
             coefficients have no mirror image, so mirrored examples cannot hold them.
     """
@@ -184,6 +188,7 @@ class Writer:
             content.clips, content.lost = (
                 [line for line in report.get(part, ()) if line["key"] in keep] for part in ("clips", "lost"))
             content.fields, content.label_source = report["fields"], report["label_source"]
+            content.coefficients = report.get("coefficients")
             with files.whole(path) as temporary:
                 output = ArrayRecordWriter(str(temporary), ARRAY_RECORD_OPTIONS)
                 try:
@@ -200,37 +205,47 @@ class Writer:
         return True
 
     def finish(self, shards: Sequence[Shard], extra: Mapping = {}, lines: Iterable[dict] = ()) -> Manifest:
-        """Describes the finished shards and returns the manifest.
-
-        A shard whose statistics an older program counted is read and counted again, not written.
-
-        Args:
-            shards: of the plan.
-            extra: more entries of `dataset.json`.
-            lines: more lines of the ledger, of clips that were never in the plan.
+        """Describes the finished shards and returns the manifest: `describe` of what `gather` gathers.
 
         Raises:
             DataError: a shard is not done, or shards do not have the same fields.
         """
-        directory = Path(self.directory)
-        reports = self.reports(shards)
-        for shard, report in zip(shards, reports, strict=True):
+        return self.describe(shards, self.gather(shards), extra, lines)
+
+    def gather(self, shards: Sequence[Shard]) -> Gathered:
+        """Reads the reports of all shards, one by one.
+
+        A shard whose statistics an older program counted is read and counted again, not written.
+
+        Raises:
+            NotWritten: a shard is not done.
+            DataError: shards do not have the same fields.
+        """
+        gathered = Gathered(Ledger(Path(self.directory) / LEDGER_FILE))
+        for shard in shards:
+            path = self.shard_path(shard)
+            report = self.report(shard)
             if report is None:
-                raise DataError(f"{self.shard_path(shard)} is not written yet; write every shard of the plan, "
-                                "then finish")
-        reports = [self._counted(shard, report) for shard, report in zip(shards, reports, strict=True)]
-        fields = fields_of(reports)
-        for shard, report in zip(shards, reports, strict=True):
-            if report["fields"] != fields and report["rows"]:
-                raise DataError(f"{self.shard_path(shard).name} has the fields {report['fields']}, others {fields}; "
-                                "every clip of a corpus must have the same")
-        speakers = sorted({line["speaker"] for report in reports for line in report["clips"]})
-        with files.whole(directory / LEDGER_FILE) as temporary, open(temporary, "w") as file:
-            file.writelines(ledger(reports, lines))
+                raise NotWritten(f"{path} is not written yet; write every shard of the plan, then finish")
+            gathered.add(path.name, shard.split, self._counted(shard, report))
+        return gathered
+
+    def describe(self, shards: Sequence[Shard], gathered: Gathered, extra: Mapping = {},
+                 lines: Iterable[dict] = ()) -> Manifest:
+        """Writes the files that describe a corpus, and returns the manifest.
+
+        Args:
+            shards: of the plan.
+            gathered: what they hold.
+            extra: more entries of `dataset.json`.
+            lines: more lines of the ledger, of clips that were never in the plan.
+        """
+        directory = Path(self.directory)
+        gathered.add_lines(lines)
+        gathered.ledger.write()
         with files.whole(directory / INDEX_FILE) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **index_of(shards, reports, speakers))
-        content = self._describe(shards, reports, speakers)
-        files.write_json(directory / DATASET_FILE, content | dict(extra), sort_keys=True)
+            np.savez(file, **gathered.index.columns())
+        files.write_json(directory / DATASET_FILE, self._content(gathered) | dict(extra), sort_keys=True)
         self._remove_strangers(shards)
         return Manifest.load(directory)
 
@@ -244,9 +259,10 @@ class Writer:
         size = tuple(clip["frames"].shape[1:3]) if "frames" in clip else (clip.get("height", 0), clip.get("width", 0))
         if size != self.frame_size:
             raise DataError(f"{key}: frames are {size}, the corpus is {self.frame_size}")
-        if "coefficients" in clip and clip["coefficients"].shape[-1] != len(self.coefficients):
-            raise DataError(f"{key}: {clip['coefficients'].shape[-1]} coefficients, the writer has "
-                            f"{len(self.coefficients)} names; give Writer(coefficients=...) one name each")
+        names = clip.get("coefficient_names", self.coefficients)
+        if "coefficients" in clip and clip["coefficients"].shape[-1] != len(names):
+            raise DataError(f"{key}: {clip['coefficients'].shape[-1]} coefficients, the writer has {len(names)} names; "
+                            "give Writer(coefficients=...) one name each")
         return clip | {"dataset": self.dataset, "split": split, "codec": self.codec}
 
     def _plan_hash(self, shard: Shard) -> str:
@@ -257,9 +273,9 @@ class Writer:
     def _report_path(self, shard: Shard) -> Path:
         return Path(self.directory) / DONE_FOLDER / (self.shard_path(shard).name + ".json")
 
-    def reports(self, shards: Sequence[Shard]) -> list[dict | None]:
-        """What `write_shard` reported of each shard; None where it is not written, or of another plan."""
-        return [self._report(shard) if self.shard_path(shard).is_file() else None for shard in shards]
+    def report(self, shard: Shard) -> dict | None:
+        """What `write_shard` reported; None where the shard is not written, or of another plan."""
+        return self._report(shard) if self.shard_path(shard).is_file() else None
 
     def _report(self, shard: Shard) -> dict | None:
         """What `write_shard` reported, None when there is nothing of this plan."""
@@ -276,26 +292,16 @@ class Writer:
             files.write_json(self._report_path(shard), report, sort_keys=True)
         return report
 
-    def _describe(self, shards: Sequence[Shard], reports: Sequence[dict], speakers: list[str]) -> dict:
-        directory = Path(self.directory)
-        parts = {split: [r["statistics"] for s, r in zip(shards, reports, strict=True) if s.split == split]
-                 for split in dict.fromkeys(shard.split for shard in shards)}
-        height, width = self.frame_size
+    def _content(self, gathered: Gathered) -> dict:
+        directory, (height, width) = Path(self.directory), self.frame_size
         return {
             "schema": schema.VERSION, "dataset": self.dataset, "height": height, "width": width, "codec": self.codec,
             "frames_per_second": schema.FPS, "sample_rate": schema.SAMPLE_RATE,
             "source": self.source, "rebuild": self.rebuild,
-            "fields": fields_of(reports), "label_source": label_source_of(reports),
-            "coefficients": list(self.coefficients),
+            "fields": gathered.fields or [], "label_source": gathered.label_source,
+            "coefficients": gathered.coefficients or list(self.coefficients),
             "odd_coefficients": None if self.odd_coefficients is None else list(self.odd_coefficients),
-            "splits": {split: statistics.merge(part) for split, part in parts.items()},
-            "speakers": speakers,
-            "shards": [
-                {"name": self.shard_path(shard).name, "split": shard.split, "records": report["statistics"]["records"],
-                 "bytes": report["bytes"], "sha256": report["sha256"],
-                 "statistics": statistics.counts(report["statistics"])}
-                for shard, report in zip(shards, reports, strict=True)
-            ],
+            "splits": gathered.splits(), "speakers": gathered.index.speakers, "shards": gathered.shards,
             "files": {name: files.sha256(directory / name) for name in (LEDGER_FILE, INDEX_FILE)},
         }
 

@@ -16,6 +16,9 @@ from thjax.core import files
 CARD_FOLDER = "card"
 SHEET = (4, 6)
 """Rows and columns of a sheet."""
+_SHARES = ("frames_masked", "frames_interpolated")
+_COUNTED = ("sources", "clips", "frames", *_SHARES)
+_WORDS = {True: "yes", False: "no", None: "not stated", ("focal", None): "the tracker's own"}
 _BOX, _POINT, _MASKED = (80, 220, 80), (255, 220, 0), (230, 40, 40)
 
 
@@ -84,7 +87,7 @@ def _labels(manifest: Manifest) -> list[str]:
                 "take pictures and sound can, with the crop `centre`."]
     sources = content["label_source"]
     lines = ["", "Labels: " + ", ".join(f"{name} ({sources.get(name, 'source not stated')})"
-                                        for name in manifest.labels) + "."]
+                                        for name in manifest.labels) + "."] + _origins(content)
     part = content["splits"][manifest.splits[0]]
     if not statistics.is_current(part):
         return lines + ["", f"Values of the labels: counted by an older program; {manifest.mend()}, and counts again."]
@@ -92,6 +95,22 @@ def _labels(manifest: Manifest) -> list[str]:
     head = ["", f"Over `{manifest.splits[0]}`:", "", "| label | mean or rate | deviation | 0.1 % | 99.9 % | "
             "out of range |", "|---|---:|---:|---:|---:|---:|"]
     return lines + (head + rows if rows else [])
+
+
+def _origins(content: dict) -> list[str]:
+    """A row for everything that made labels: of how many clips and frames, and what its files say."""
+    facts = content.get("label_facts")
+    if not facts:
+        return []
+    rows = ["", "| labels | made by | clips | frames | masked | interpolated | |", "|---|---|---:|---:|---:|---:|---|"]
+    for fact in facts:
+        shares = " | ".join(f"{fact[name] / max(fact['frames'], 1):.2%}" for name in _SHARES)
+        further = ", ".join(f"{name.replace('_', ' ')}: {_WORDS.get((name, value), _WORDS.get(value, value))}"
+                            for name, value in fact.items() if name not in _COUNTED)
+        for source in dict.fromkeys(fact["sources"].values()):
+            made = ", ".join(name for name, by in fact["sources"].items() if by == source)
+            rows.append(f"| {made} | {source} | {fact['clips']} | {fact['frames']} | {shares} | {further} |")
+    return rows
 
 
 def _values(part: dict) -> list[str]:

@@ -90,10 +90,11 @@ def make_clip(reference: ClipReference, settings: Settings, label_folder: Path |
     clip["face_ok"] = face_ok
     clip["ledger"] = {"source": str(reference.video), "source_bytes": size, "source_sha256": digest,
                       "source_fps": round(filmed.rate, 3), "source_size": list(filmed.size), "sound": origin,
-                      "sound_rate": heard.rate, "notes": dict(reference.notes),
+                      "sound_rate": heard.rate, "frames_masked": masked,
+                      "frames_interpolated": int((face_ok == 2).sum()), "notes": dict(reference.notes),
                       "warnings": _warnings(filmed, heard, masked)}
-    if settings.labels and track.facts:
-        clip["ledger"]["labels"] = track.facts
+    if settings.labels:
+        clip["ledger"]["labels"] = {"sources": clip["label_source"]} | track.facts
     return clip
 
 

@@ -90,7 +90,7 @@ def prepare(argv: list[str]) -> int:
     writer = made.writer(rebuild)
     make = functools.partial(make_clip, settings=made.settings, label_folder=options.labels)
     with hands.makers(make) as makers:
-        if not options.rank and not any(writer.reports(made.shards)):
+        if not options.rank and not any(map(writer.report, made.shards)):
             print(predict(made, makers, hands.threads).report(), flush=True)
         with _bar() as bar:
             task = bar.add_task("clips", total=made.clips, lost="")

@@ -19,7 +19,7 @@ _COLUMNS = {"au": schema.AU_INTENSITY, "au_presence": tuple(f"{name}_presence" f
 
 
 def export(manifest: Manifest, out: pathlib.Path, rows: list[np.ndarray]) -> int:
-    """Writes `KEY.mp4`, `KEY.wav` and `KEY.csv` for clips.
+    """Writes `KEY.mp4`, `KEY.wav` and `KEY.csv` for clips, and `KEY.identity.csv` where they have an embedding.
 
     Args:
         manifest: of the corpus.
@@ -68,6 +68,9 @@ def _write_clip(path: pathlib.Path, segments: list[dict], coefficients: list[str
         file.writeframes(audio.astype("<i2").tobytes())
     with files.whole(path.with_name(path.name + ".csv")) as temporary, open(temporary, "w", newline="") as file:
         _write_table(csv.writer(file), segments, coefficients)
+    for name in (name for name in records.PER_CLIP_SHAPES if name in segments[0]):
+        with files.whole(path.with_name(f"{path.name}.{name}.csv")) as temporary, open(temporary, "w") as file:
+            file.write(",".join(map(str, segments[0][name].tolist())) + "\n")
 
 
 def _write_table(table, segments: list[dict], coefficients: list[str]) -> None:

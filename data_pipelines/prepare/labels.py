@@ -8,7 +8,8 @@
     tracker     str: openface_csv, mediapipe, dlib, exact or npz
     video_bytes int and video_sha256 str of the file that was tracked
 and perhaps au [M, 17], au_presence [M, 18] and blink [M], see data_pipelines/schema.py. Pose is not taken from an
-npz file, which does not say what camera it refers to.
+npz file, which does not say what camera it refers to. What other networks made of the same frames may stand beside it,
+see data_pipelines/prepare/network_labels.py.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from data_pipelines import crops, schema
-from data_pipelines.prepare import crop_pose, openface
+from data_pipelines.prepare import crop_pose, network_labels, openface
 from data_pipelines.prepare.opened import sha256
 from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.readers.reference import Location
@@ -45,6 +46,9 @@ class Track:
         tracker: of `SOURCES`.
         numbers: int64 `[M]`, the frames' numbers from 0, where `times` are not the video's own; else None.
         facts: how the labels were made, for the ledger; `focal` is that of the pose's camera.
+        sources: field to the network that made it, where that is not the tracker.
+        coefficient_names: of `values["coefficients"]`, else None.
+        identity: float32 `[512]` of length 1, else None.
     """
 
     times: np.ndarray
@@ -53,6 +57,9 @@ class Track:
     tracker: str
     numbers: np.ndarray | None = None
     facts: dict = dataclasses.field(default_factory=dict)
+    sources: dict[str, str] = dataclasses.field(default_factory=dict)
+    coefficient_names: list[str] | None = None
+    identity: np.ndarray | None = None
 
     def head_square(self, height: int, width: int) -> tuple[float, float, float]:
         """(left, top, side) in pixels of one square for the clip that the head stays in, inside the frame."""
@@ -89,7 +96,8 @@ class Track:
             side: of the stored frame, pixels.
 
         Returns:
-            The fields of the clip, `face_ok` (1 found, 2 interpolated, 0 none) and `label_source`.
+            The fields of the clip, `face_ok` (1 found, 2 interpolated, 0 none), `label_source`, and
+            `coefficient_names` where there are coefficients.
         """
         known = self.times[self.found]
         right = np.clip(np.searchsorted(known, times), 0, len(known) - 1)
@@ -112,7 +120,10 @@ class Track:
         if "pose" in out:
             focal = self.facts.get("focal") or openface.default_focal(*source)
             out["pose"] = crop_pose.carried(out["pose"], affine[0], focal, openface.optical_centre(*source), side)
-        return out | {"face_ok": face_ok, "label_source": dict.fromkeys(self.values, self.tracker)}
+        out |= {} if self.identity is None else {"identity": self.identity}
+        source = {name: self.sources.get(name, self.tracker) for name in out}
+        out |= {} if self.coefficient_names is None else {"coefficient_names": self.coefficient_names}
+        return out | {"face_ok": face_ok, "label_source": source}
 
 
 def load(folder: Path, key: str, video: Location) -> Track:
@@ -154,4 +165,6 @@ def _checked(path: Path, content: dict) -> Track:
     found = (np.asarray(content["face_ok"]) > 0) & np.isfinite(values["landmarks"]).all((1, 2))
     if not found.any() or (np.diff(times) <= 0).any():
         raise BadClip("label_mismatch", f"{path}: no frame with a face, or times that do not rise")
-    return Track(times, found, values, str(content["tracker"]))
+    made = network_labels.read(path, content, found)
+    return Track(times, found, values | made.values, str(content["tracker"]), sources=made.sources,
+                 coefficient_names=made.coefficient_names, identity=made.identity)

@@ -65,8 +65,8 @@ def predict(plan: Plan, makers: Makers, threads: int) -> Prediction:
                             scale * sum(seconds for seconds, _, _ in tried) / 3600)
     free = shutil.disk_usage(plan.directory).free
     if prediction.bytes > free:
-        raise DataError(f"{plan.directory}: the records will take {prediction.bytes / 1e9:.1f} GB and the disk has "
-                        f"{free / 1e9:.1f} GB left; make room, choose another --out, or a smaller --size")
+        raise DataError(f"{plan.directory}: the records will take {prediction.bytes / 1e6:.1f} MB and the disk has "
+                        f"{free / 1e6:.1f} MB left; make room, choose another --out, or a smaller --size")
     return prediction
 
 

@@ -16,7 +16,7 @@ from data_pipelines.prepare.process import Make, Makers
 from data_pipelines.prepare.reasons import BadClip, TooManyBad
 from data_pipelines.schema import DataError
 from data_pipelines.shard_content import LostClip
-from data_pipelines.writer import Shard, Writer
+from data_pipelines.writer import NotWritten, Shard, Writer
 from thjax.core import files
 
 QUARANTINE_FILE = "quarantine.jsonl"
@@ -114,35 +114,30 @@ def finish(plan: Plan, writer: Writer, max_bad: float) -> Manifest | None:
     Raises:
         TooManyBad: see `write`.
     """
-    reports = writer.reports(plan.shards)
-    if any(report is None for report in reports):
+    if not all(writer.shard_path(shard).is_file() for shard in plan.shards):
         return None
-    lost = [line for report in reports for line in report.get("lost", ())]
-    lost += [line for line in plan.left_out if line["status"] == "quarantined"]
-    counts = count(plan, reports, lost)
+    try:
+        gathered = writer.gather(plan.shards)
+    except NotWritten:
+        return None
+    lost = gathered.lost + [line for line in plan.left_out if line["status"] == "quarantined"]
+    counts = count(plan, gathered.clips, lost)
     _write_lines(plan.directory / QUARANTINE_FILE, sorted(lost, key=lambda line: line["key"]))
     _check_bad(counts["quarantined"], counts["written"] + counts["quarantined"], counts["reasons"], max_bad,
                plan.directory)
     extra = {"counts": counts, "licence": plan.content["licence"], "division": plan.content["division"],
              "settings": plan.content["settings"]}
-    if facts := label_facts(reports):
+    if facts := gathered.label_facts():
         extra["label_facts"] = facts
-    return writer.finish(plan.shards, extra, plan.left_out)
+    return writer.describe(plan.shards, gathered, extra, plan.left_out)
 
 
-def label_facts(reports: list[dict]) -> list[dict]:
-    """What the label files say of how labels were made: everything that occurs, with its number of clips."""
-    said = collections.Counter(json.dumps(line["labels"], sort_keys=True)
-                               for report in reports for line in report["clips"] if "labels" in line)
-    return [json.loads(text) | {"clips": clips} for text, clips in sorted(said.items())]
-
-
-def count(plan: Plan, reports: list[dict], lost: list[dict]) -> dict:
+def count(plan: Plan, written: int, lost: list[dict]) -> dict:
     """What became of everything that was discovered. The parts sum to the whole, or this raises."""
     excluded = [line for line in plan.left_out if line["status"] == "excluded"]
     counts = {
-        "discovered": plan.content["discovered"], "written": sum(len(report["clips"]) for report in reports),
-        "quarantined": len(lost), "excluded": len(excluded), "removed": plan.content["removed"]["clips"],
+        "discovered": plan.content["discovered"], "written": written, "quarantined": len(lost),
+        "excluded": len(excluded), "removed": plan.content["removed"]["clips"],
         "reasons": reasons_of([*lost, *excluded]),
     }
     parts = sum(counts[name] for name in ("written", "quarantined", "excluded", "removed"))
@@ -179,7 +174,7 @@ class _Work:
 
     def _write_shard(self, shard: Shard) -> None:
         if not self._writer.write_shard(shard, functools.partial(self._clip, shard=shard)):
-            report = self._writer.reports([shard])[0]
+            report = self._writer.report(shard)
             with self._lock:
                 self._progress.done += len(shard.clips)
                 self._progress.lost.update(line["reason"] for line in report.get("lost", ()))

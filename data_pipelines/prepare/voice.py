@@ -1,7 +1,8 @@
 """The sound of a clip at 16 kHz, laid under its pictures by timestamps.
 
 Decoders leave out priming, and containers say where the rest begins (edit lists, PES times); every block of samples
-goes where its time says, in the source's own rate, and the whole is resampled at once.
+goes where its time says, in the source's own rate, and the whole is resampled at once. AVI cannot say it: there the
+codec's own delay is taken off.
 """
 
 import dataclasses
@@ -18,6 +19,17 @@ JITTER = 0.02
 """Seconds by which a block's time may differ from the end of the one before: containers round, clocks drift."""
 LATE_END = 0.5
 """Seconds by which sound may end before the picture does."""
+FILTER_DELAY = {"mp2": 512 - 32 + 1, "ac3": 256}
+"""Samples by which a codec's own filter bank delays sound, encoder and decoder together, whatever encoder it was.
+
+MPEG-1 Layer II: 32 bands of a 512-tap filter (ISO 11172-3, 2.4.3). AC-3: a transform of 512 samples, half of it overlap
+(ATSC A/52, 7.9). Both are less than half a frame of the codec (1,152 and 1,536 samples).
+"""
+COUNTS_WHOLE_FRAMES = ("avi",)
+"""Containers whose clock counts sound in whole frames of its codec: a shorter delay is rounded away by whoever writes.
+
+Longer ones (MP3, AAC) come out as a whole frame, and the pictures are written that much later.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,12 +90,15 @@ class _Track:
         self._av = pyav("preparing a corpus")
         self._name, self._origin = name, origin
         self._blocks: list[tuple[int, np.ndarray]] = []
-        self._mixer, self._form = None, None
+        self._mixer, self._form, self._delay = None, None, 0
         self.rate = self.end = self.gaps = 0
 
     def read(self, container) -> None:
         """Decodes everything; packets that cannot be decoded leave a gap."""
-        packets, errors = container.demux(container.streams.audio[0]), 0
+        stream = container.streams.audio[0]
+        if container.format.name in COUNTS_WHOLE_FRAMES:
+            self._delay = FILTER_DELAY.get(stream.codec_context.codec.canonical_name, 0)
+        packets, errors = container.demux(stream), 0
         while True:
             try:
                 packet = next(packets)
@@ -109,7 +124,8 @@ class _Track:
             # The rate stays, so this mixes channels only (ITU weights for 5.1) and delays nothing.
             self._mixer = self._av.AudioResampler(format="flt", layout="mono", rate=frame.sample_rate)
             self._form, self.rate = form, frame.sample_rate
-        time = None if frame.pts is None else float(frame.pts * frame.time_base) - self._origin
+        late = self._origin + self._delay / self.rate
+        time = None if frame.pts is None else float(frame.pts * frame.time_base) - late
         frame.pts = None
         samples = np.concatenate([part.to_ndarray().reshape(-1) for part in self._mixer.resample(frame)])
         place = self.end

@@ -90,7 +90,8 @@ def test_the_other_commands_take_them_or_say_why_not(corpus, tmp_path, capsys):
     assert "Feature records, no pixels" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "card").iterdir()] == ["card.md"]
     assert command.run(["export", "--data", str(corpus), "--out", str(tmp_path / "out"), "--limit", "1"]) == 0
-    assert sorted(path.suffix for path in (tmp_path / "out").rglob("*.*")) == [".csv", ".wav"]
+    names = sorted(path.name.partition(".")[2] for path in (tmp_path / "out").rglob("*.*"))
+    assert names == ["csv", "identity.csv", "wav"]
     with pytest.raises(DataError, match="bench times how fast pixels are decoded; give a corpus with frames"):
         command.run(["bench", "--data", str(corpus)])
 

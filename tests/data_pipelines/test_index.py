@@ -7,41 +7,39 @@ import time
 
 import numpy as np
 
-from data_pipelines.index import Index, index_of
+from data_pipelines.index import Index, IndexColumns
 from data_pipelines.manifest import Manifest
 from data_pipelines.shards import ShardReader
-from data_pipelines.writer import Shard, Writer
+from data_pipelines.writer import Writer
 
 CLIPS, SHARDS = 1_100_000, 3_000
 
 
-def fabricated(clips, shards, records_each):
-    """Plan and reports of a corpus that is not there; clip i has `records_each(i)` records."""
-    bounds = np.linspace(0, clips, shards + 1).astype(int)
-    plan, reports = [], []
-    for number in range(shards):
-        part = range(bounds[number], bounds[number + 1])
-        lines = [{"key": f"voxceleb2/id{i % 6000:05d}/video{i // 6000:06d}/{i:07d}", "segments": records_each(i),
-                  "speaker": f"voxceleb2/id{i % 6000:05d}"} for i in part]
-        rows = [[75, place] for line in lines for place in range(line["segments"])]
-        plan.append(Shard("train", number, shards, ()))
-        reports.append({"clips": lines, "rows": rows})
-    return plan, reports
-
-
 def test_the_index_is_small_and_leads_to_every_clip(tmp_path):
-    plan, reports = fabricated(CLIPS // 40, SHARDS // 40, lambda i: 3 + i % 2)
-    speakers = sorted({line["speaker"] for report in reports for line in report["clips"]})
-    np.savez(tmp_path / "index.npz", **index_of(plan, reports, speakers))
+    columns, expected = IndexColumns(), []
+    for number in range(50):
+        keys = [f"voxceleb2/id{i * 37 % 600:05d}/video/{i:07d}" for i in range(number * 360, (number + 1) * 360)]
+        lines = [{"key": key, "speaker": key[:17], "segments": 3 + len(expected) % 2} for key in keys]
+        expected.append([key for key, line in zip(keys, lines, strict=True) for _ in range(line["segments"])])
+        columns.add("test" if number % 5 else "train", lines,
+                    [[75, place] for line in lines for place in range(line["segments"])])
+    np.savez(tmp_path / "index.npz", **columns.columns())
     index = Index(tmp_path / "index.npz")
-    count = len(index["n"])
-    assert os.path.getsize(tmp_path / "index.npz") <= 40 * count
-    keys = [index.clip_key(int(clip)) for clip in index["clip"][::1000]]
-    expected = [line["key"] for report in reports for line in report["clips"] for _ in range(line["segments"])][::1000]
-    assert keys == expected
-    owners = [speakers[speaker] for speaker in index["speaker"][::1000]]
-    assert owners == [key[: len("voxceleb2/id00000")] for key in keys]
-    assert index["offset"].max() + 1 == max(len(report["rows"]) for report in reports)
+    flat = [key for part in expected for key in part]
+    assert os.path.getsize(tmp_path / "index.npz") <= 40 * len(flat)
+    assert [index.clip_key(int(clip)) for clip in index["clip"][::100]] == flat[::100]
+    assert [columns.speakers[speaker] for speaker in index["speaker"][::100]] == [key[:17] for key in flat[::100]]
+    assert columns.speakers == sorted(columns.speakers) and len(columns.speakers) == 600
+    ordered = sorted(set(flat))
+    assert [index.clip_key(clip) for clip in range(0, len(ordered), 500)] == ordered[::500]
+    np.testing.assert_array_equal(index["offset"], np.concatenate([np.arange(len(part)) for part in expected]))
+    np.testing.assert_array_equal(index["shard"], np.repeat(np.arange(50), list(map(len, expected))))
+    np.testing.assert_array_equal(index["split"], index["shard"] % 5 > 0)
+
+
+def test_an_index_of_nothing_has_every_column(tmp_path):
+    np.savez(tmp_path / "index.npz", **IndexColumns().columns())
+    assert all(len(column) == 0 for column in Index(tmp_path / "index.npz").values())
 
 
 def test_three_and_a_half_million_records_are_opened_in_no_time_and_not_copied(tmp_path):

@@ -32,6 +32,7 @@ def toy_clip(key: str, frames: int, size: int, seed: int) -> dict:
         "au_presence": np.tile(presence[:, None], (1, len(schema.AU_PRESENCE))),
         "pose": np.tile(loudness[:, None], (1, 6)).astype(np.float32), "blink": presence,
         "coefficients": np.stack([loudness * k for k in range(1, 5)], 1).astype(np.float32),
+        "identity": np.random.default_rng([seed, *speaker.encode()]).normal(0, 1, 512).astype(np.float32),
         "words": [["toy", 0.0, frames / schema.FPS]], "phonemes": [["t", 0.0, 0.1]], "sentence": "toy",
         "label_source": {"landmarks": "exact", "au": "exact"},
     }

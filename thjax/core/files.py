@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and their fingerprints."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,18 @@ from typing import Any
 
 INCOMPLETE = ".incomplete"
 """Suffix of a file that is being written."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Gives an error of a full disk the file's name: the system names what it cannot open, not what it cannot write."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            error.filename = str(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -17,12 +30,16 @@ def whole(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to; on success its bytes are on disk and it becomes `path`.
 
     A reader sees the old file or the new one, never a part; a failure leaves nothing behind.
+
+    Raises:
+        OSError: where the disk is full its `filename` is `path`.
     """
     temporary = path.with_name(path.name + INCOMPLETE)
     try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
+        with named(path):
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

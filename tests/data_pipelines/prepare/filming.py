@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 NTSC = Fraction(30000, 1001)
-_FORMATS = {"aac": "fltp", "mp2": "s16", "pcm_s16le": "s16"}
+_FORMATS = {"aac": "fltp", "ac3": "fltp", "mp2": "s16", "pcm_s16le": "s16"}
 
 
 def flash_frames(frames: int) -> list[int]:

@@ -76,8 +76,10 @@ def test_labels_follow_the_frames_that_are_shown(clip):
     reference, write = clip
     made = make_clip(reference, Settings(SIZE, crop="head", labels=True), write(openface="2.2.0"))
     assert len(made["video"]) == 30 and (made["face_ok"] == 1).all()
-    assert made["label_source"] == dict.fromkeys(("landmarks", "au", "au_presence", "pose"), "openface_csv")
-    assert made["ledger"]["labels"] == {"person_normalised": True, "focal": None, "openface": "2.2.0"}
+    sources = dict.fromkeys(("landmarks", "au", "au_presence", "pose"), "openface_csv")
+    assert made["label_source"] == sources
+    assert made["ledger"]["labels"] == {"sources": sources, "person_normalised": True, "focal": None,
+                                        "openface": "2.2.0"}
     middle = (np.arange(30) + 0.5) / 25
     source = np.floor(middle * float(NTSC) + 1e-9)
     # Exact, though the CSV's times are rounded to ms: the video's own times count.
@@ -214,12 +216,22 @@ def test_a_corpus_is_prepared_and_says_how_it_was_labelled(tmp_path):
         path = film(root / speaker / "c.mp4", 12, 25, size=(HEIGHT, WIDTH), tone=0.3, seed=number)
         table = folder / "folder" / speaker / "c.csv"
         table.parent.mkdir(parents=True)
-        table.write_text("\n".join(lines_of(content(12, 25))))
-        command.run(["openface", "--csv", str(table), "--video", str(path), "--person_normalised", "yes"])
+        tracked = content(12, 25)
+        tracked["success"][3:5], tracked["success"][11] = 0, 0  # two frames between others, and the last one
+        table.write_text("\n".join(lines_of(tracked)))
+        command.run(["openface", "--csv", str(table), "--video", str(path), "--person_normalised",
+                     "no" if speaker == "c" else "yes"])
     manifest = prepared(root, tmp_path / "records", settings=Settings(16, labels=True), label_folder=folder)
     assert manifest.content["counts"]["written"] == 3 and "pose" in manifest.labels
-    assert manifest.content["label_facts"] == [{"person_normalised": True, "focal": None, "clips": 3}]
-    assert "| pose Tz |" in card.card(manifest) and "| au AU12 |" in card.card(manifest)
+    sources = dict.fromkeys(("landmarks", "au", "au_presence", "pose"), "openface_csv")
+    assert manifest.content["label_facts"] == [
+        {"sources": sources, "person_normalised": normalised, "focal": None, "clips": clips, "frames": 12 * clips,
+         "frames_masked": clips, "frames_interpolated": 2 * clips} for normalised, clips in ((False, 1), (True, 2))]
+    said = card.card(manifest)
+    assert "| pose Tz |" in said and "| au AU12 |" in said
+    assert said.count("| openface_csv |") == 2
+    assert ("| openface_csv | 2 | 24 | 8.33% | 16.67% | focal: the tracker's own, person normalised: yes |") in said
+    assert ("| openface_csv | 1 | 12 | 8.33% | 16.67% | focal: the tracker's own, person normalised: no |") in said
 
 
 FULL, CROP = 256, 96

@@ -34,6 +34,10 @@ def onsets(clip):
     ("tcd.mp4", NTSC, {"audio_rate": 48_000, "layout": "stereo"}),
     ("mead.mp4", 30, {"audio_rate": 44_100}),
     ("stream.ts", NTSC, {"audio_rate": 48_000}),
+    ("old.avi", 25, {"video": "mpeg4", "sound": "mp2", "audio_rate": 44_100, "layout": "stereo"}),
+    ("low.avi", NTSC, {"video": "mpeg4", "sound": "mp2", "audio_rate": 16_000}),
+    ("cinema.avi", NTSC, {"video": "mpeg4", "sound": "ac3", "audio_rate": 48_000}),
+    ("plain.avi", NTSC, {"video": "mpeg4", "sound": "pcm_s16le", "audio_rate": 22_050}),
 ])
 def test_twenty_flashes_and_tones_keep_together(tmp_path, name, rate, codecs):
     places = flash_frames(FRAMES)

@@ -89,7 +89,8 @@ def test_exported_files_hold_the_clip(tmp_path):
     assert command.run(["export", "--data", str(manifest.directory), "--out", str(tmp_path / "out"),
                         "--speaker", "s00"]) == 0
     stem = tmp_path / "out" / "toy" / "s00" / "c00"
-    assert sorted(path.name for path in stem.parent.iterdir()) == ["c00.csv", "c00.mp4", "c00.wav"]
+    assert sorted(path.name for path in stem.parent.iterdir()) == ["c00.csv", "c00.identity.csv", "c00.mp4",
+                                                                       "c00.wav"]
     reader = ShardReader([manifest.directory / shard["name"] for shard in manifest.content["shards"]])
     rows = manifest.rows("train")
     parts = [records.decode(reader.read(int(manifest.index["shard"][row]), int(manifest.index["offset"][row])))
@@ -106,6 +107,9 @@ def test_exported_files_hold_the_clip(tmp_path):
     np.testing.assert_allclose([[float(row["x_0"]), float(row["y_67"])] for row in table],
                                np.stack([wanted[:, 0, 0], wanted[:, 67, 1]], 1))
     assert table[0]["word"] == "toy" and float(table[5]["AU12"]) == pytest.approx(float(parts[0]["au"][5, 8]))
+    assert float(table[5]["brow_left"]) == pytest.approx(float(parts[0]["coefficients"][5, 2]))
+    identity = np.loadtxt(stem.with_name("c00.identity.csv"), delimiter=",", dtype=np.float32)
+    np.testing.assert_array_equal(identity, parts[1]["identity"])
     with pytest.raises(DataError, match="has no speaker 's7'; it has toy/s00, toy/s01, toy/s02"):
         export.chosen(manifest, None, "s7", None)
 
