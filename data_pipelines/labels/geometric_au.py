@@ -21,7 +21,7 @@ SOURCE = "geometric(approximate)"
 """What these values are called wherever the source of a label is told."""
 UNSEEN = ("AU05", "AU06", "AU07", "AU09", "AU10", "AU14", "AU15", "AU17", "AU23")
 """Units that are not read, always 0: read like the others, none reached an r of 0.5 with the truth (mediapipe, within
-clips of rendered people who talked), and the others got worse. Those reach 0.45 to 0.96."""
+clips of rendered people who talked), and the others got worse. What those reach: `python -m benchmarks.labels`."""
 COMPARED = tuple(range(7, 10)) + tuple(range(17, 68))
 """Landmarks that are explained: the chin and all that lies within the face. The jaw's line depends on the view."""
 AT_REST = 0.1

@@ -1,7 +1,7 @@
 """Head pose from 68 landmarks: the pose in which a mean head's points are seen nearest to them (PnP).
 
-The mean head is the embedded corpus's, so poses refer to its frame and its millimetres, and people are not it: of
-rendered people whose points were exact, pitch was off by 3 degrees and yaw by 1.5, the same in all frames of a clip.
+The mean head is the embedded corpus's, so poses refer to its frame and its millimetres, and people are not it: even
+exact points of rendered people give a pitch that is off by degrees, much the same in all frames of a clip.
 """
 
 import functools
