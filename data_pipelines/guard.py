@@ -73,5 +73,5 @@ class Interruption:
     def check(self) -> None:
         """Raises RunStopped when a signal has come."""
         if self.signal is not None:
-            raise RunStopped("interrupted; finished shards stay, and the same command goes on from there",
+            raise RunStopped("interrupted; what is finished stays, and the same command goes on from there",
                              exit_code=128 + self.signal)

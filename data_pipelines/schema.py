@@ -97,7 +97,8 @@ RECORD_FIELDS = {
     "phonemes": "list of (phoneme, start, end), seconds from the record's first frame",
     "sentence": "str",
     "av_offset": "float, frames, positive = video behind audio; 0 where exact",
-    "label_source": "{field: exact | openface_csv | mediapipe | dlib | npz; of coefficients and identity, the network}",
+    "label_source": "{field: exact | openface_csv | mediapipe | dlib | npz; of au also geometric(approximate), of "
+                    "coefficients and identity the network}",
 }
 
 DTYPES = {"face_ok": np.uint8, "landmarks": np.float32, "au": np.float32, "au_presence": np.uint8, "pose": np.float32,

@@ -80,9 +80,12 @@ class BatchIterator:
     """
 
     def __init__(self, stream: Stream, start_step: int):
+        self._iterator = None
+        if not hasattr(grain.DatasetIterator, "close"):
+            raise DataError(f"grain {grain.__version__} is too old to feed a training, which needs 0.2.18: the extra "
+                            "`track` holds it back, so train in an environment without it (pip install thjax)")
         steps = grain.MapDataset.source(_Steps(stream, start_step))
-        self._iterator, self._workers = None, stream.config.workers
-        config = stream.config
+        config, self._workers = stream.config, stream.config.workers
         if config.workers:
             _accept_unparsed_flags()
             # In a worker one thread makes a batch at a time; the workers are the parallelism.

@@ -62,7 +62,7 @@ def test_commands_name_themselves_without_importing_jax():
     code = "import sys, thjax.cli; thjax.cli.main(['--help']); print('jax' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stdout.strip().endswith("False"), result.stdout + result.stderr
-    for command in ("demo", "data", "train", "generate", "evaluate", "judges", "weights"):
+    for command in ("demo", "data", "label", "train", "generate", "evaluate", "judges", "weights"):
         assert command in result.stdout
 
 

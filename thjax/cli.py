@@ -14,6 +14,7 @@ from thjax import __version__
 COMMANDS = {
     "demo": ("thjax.demo.command", "corpus, training, a talking head and its report in minutes"),
     "data": ("data_pipelines.command", "make or prepare a corpus"),
+    "label": ("data_pipelines.labels.command", "track faces in a corpus: landmarks, head pose, action units"),
     "train": ("thjax.train.command", "train a system, or resume its run"),
     "generate": ("thjax.generate.command", "animate a face from speech"),
     "evaluate": ("thjax.evaluate.command", "measure a trained model beside its controls"),

@@ -9,9 +9,6 @@ import shlex
 import sys
 import time
 
-from rich import progress as bars
-from rich.console import Console
-
 from data_pipelines.manifest import Manifest
 from data_pipelines.named_splits import NAMED_SPLITS
 from data_pipelines.prepare import plan as planning
@@ -20,6 +17,7 @@ from data_pipelines.prepare.clip import CROPS, Settings, make_clip
 from data_pipelines.prepare.plan import Plan, Wish
 from data_pipelines.prepare.predict import predict
 from data_pipelines.prepare.verify import problems
+from data_pipelines.progress import clip_bar, lost
 from data_pipelines.readers import READERS
 from data_pipelines.schema import DataError
 
@@ -42,7 +40,7 @@ def plan_parser(name: str = "plan") -> argparse.ArgumentParser:
         help="side of the stored square; no clip is enlarged to it (default: %(default)s)")
     add("--crop", default=Settings.crop, choices=CROPS, help="the largest centred square, or one square a clip round "
         "the head, which needs --labels (default: %(default)s)")
-    add("--labels", type=pathlib.Path, metavar="DIR", help="npz files or OpenFace CSV files with landmarks, one a "
+    add("--labels", type=pathlib.Path, metavar="DIR", help="npz files of `thjax label` or CSV files of OpenFace, one a "
         "clip, named by its key")
     add("--fix_offset", action="store_true", help="shift the sound by the offset that the corpus states")
     add("--min_seconds", type=float, default=Settings.min_seconds, help="of a clip (default: %(default)s)")
@@ -92,11 +90,11 @@ def prepare(argv: list[str]) -> int:
     with hands.makers(make) as makers:
         if not options.rank and not any(map(writer.report, made.shards)):
             print(predict(made, makers, hands.threads).report(), flush=True)
-        with _bar() as bar:
+        with clip_bar() as bar:
             task = bar.add_task("clips", total=made.clips, lost="")
             manifest = running.write(
                 made, writer, makers, hands, options.max_bad,
-                lambda done: bar.update(task, total=done.clips, completed=done.done, lost=_lost(done.lost)))
+                lambda done: bar.update(task, total=done.clips, completed=done.done, lost=lost(done.lost)))
     seconds = time.monotonic() - started
     if manifest is None:
         print(f"{options.out}: rank {options.rank} of {options.nshard} is done, in {seconds:.0f} s; the rank that is "
@@ -104,7 +102,7 @@ def prepare(argv: list[str]) -> int:
         return 0
     counts, reasons = manifest.content["counts"], manifest.content["counts"]["reasons"]
     print(f"{options.out}: {counts['discovered']} discovered = {counts['written']} written + {counts['quarantined']} "
-          f"quarantined + {counts['excluded']} excluded + {counts['removed']} removed{_lost(reasons)}; "
+          f"quarantined + {counts['excluded']} excluded + {counts['removed']} removed{lost(reasons)}; "
           f"{manifest.bytes / 1e6:.1f} MB, in {seconds:.0f} s")
     return 0
 
@@ -152,23 +150,4 @@ def _summary(made: Plan) -> str:
     division, left = made.content["division"], planning.reasons_of(made.left_out)
     unverified = "" if division["verified"] else " (UNVERIFIED lists)"
     return (f"{made.directory}: {made.content['discovered']} discovered, {made.clips} to prepare ({parts}; split "
-            f"{division['name']}{unverified}) in {len(made.shards)} shards{_lost(left)}")
-
-
-def _lost(reasons: dict) -> str:
-    said = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items(), key=lambda item: -item[1]))
-    return f" ({said})" if said else ""
-
-
-def _bar() -> bars.Progress:
-    return bars.Progress(
-        bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(), _ClipsPerSecond(),
-        bars.TimeElapsedColumn(), bars.TimeRemainingColumn(), bars.TextColumn("{task.fields[lost]}"),
-        console=Console(stderr=True))
-
-
-class _ClipsPerSecond(bars.ProgressColumn):
-    """How fast it goes, over the last half minute."""
-
-    def render(self, task: bars.Task) -> str:
-        return f"{task.speed:.1f} clips/s" if task.speed else "- clips/s"
+            f"{division['name']}{unverified}) in {len(made.shards)} shards{lost(left)}")

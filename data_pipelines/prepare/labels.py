@@ -7,9 +7,13 @@
     face_ok     uint8 [M], 1 where a face was found
     tracker     str: openface_csv, mediapipe, dlib, exact or npz
     video_bytes int and video_sha256 str of the file that was tracked
-and perhaps au [M, 17], au_presence [M, 18] and blink [M], see data_pipelines/schema.py. Pose is not taken from an
-npz file, which does not say what camera it refers to. What other networks made of the same frames may stand beside it,
-see data_pipelines/prepare/network_labels.py.
+and perhaps au [M, 17], au_presence [M, 18] and blink [M], see data_pipelines/schema.py;
+    au_source   str, where action units are not the tracker's own: geometric(approximate)
+    pose        float32 [M, 6], of the head in the camera of the whole frame, order and signs of `schema.POSE`
+    focal       float, of that camera in pixels, NaN for what OpenFace assumes; must be there where pose is. The camera
+                looks along `openface.optical_centre`
+    tracker_version, every      how it was made, for the ledger
+What other networks made of the same frames may stand beside it, see data_pipelines/prepare/network_labels.py.
 """
 
 import dataclasses
@@ -24,6 +28,8 @@ from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.readers.reference import Location
 
 SOURCES = ("exact", openface.SOURCE, "mediapipe", "dlib", "npz")
+AU_SOURCES = (*SOURCES, "geometric(approximate)")
+"""Of action units, which may be guessed from landmarks; then the name says so."""
 LONGEST_GAP = 12
 """Frames without a face in a row that are interpolated; longer gaps are masked."""
 HEAD = 1.3
@@ -31,7 +37,7 @@ HEAD = 1.3
 FOREHEAD = 0.35
 """Height above the brows, of the box round the landmarks."""
 _SHAPES = {"landmarks": (schema.LANDMARKS, 2), "au": (len(schema.AU_INTENSITY),),
-           "au_presence": (len(schema.AU_PRESENCE),), "blink": ()}
+           "au_presence": (len(schema.AU_PRESENCE),), "blink": (), "pose": (len(schema.POSE),)}
 _NOT_BETWEEN = ("au_presence", "blink")  # presences have no middle: the nearest frame's is taken
 
 
@@ -46,7 +52,7 @@ class Track:
         tracker: of `SOURCES`.
         numbers: int64 `[M]`, the frames' numbers from 0, where `times` are not the video's own; else None.
         facts: how the labels were made, for the ledger; `focal` is that of the pose's camera.
-        sources: field to the network that made it, where that is not the tracker.
+        sources: field to who made it, where that is not the tracker: a network, or `AU_SOURCES` of action units.
         coefficient_names: of `values["coefficients"]`, else None.
         identity: float32 `[512]` of length 1, else None.
     """
@@ -159,12 +165,30 @@ def _checked(path: Path, content: dict) -> Track:
         if name in content and content[name].shape != (count, *shape):
             raise BadClip("label_mismatch", f"{path}: {name} has shape {content[name].shape}, {count} times need "
                                             f"{(count, *shape)}")
-    if str(content["tracker"]) not in SOURCES:
-        raise BadClip("label_mismatch", f"{path}: tracker {content['tracker']} is unknown; known: {', '.join(SOURCES)}")
+    tracker, au_source = str(content["tracker"]), str(content.get("au_source", content["tracker"]))
+    for name, value, known in (("tracker", tracker, SOURCES), ("au_source", au_source, AU_SOURCES)):
+        if value not in known:
+            raise BadClip("label_mismatch", f"{path}: {name} {value} is unknown; known: {', '.join(known)}")
     values = {name: np.asarray(content[name], np.float32) for name in _SHAPES if name in content}
     found = (np.asarray(content["face_ok"]) > 0) & np.isfinite(values["landmarks"]).all((1, 2))
     if not found.any() or (np.diff(times) <= 0).any():
         raise BadClip("label_mismatch", f"{path}: no frame with a face, or times that do not rise")
     made = network_labels.read(path, content, found)
-    return Track(times, found, values | made.values, str(content["tracker"]), sources=made.sources,
-                 coefficient_names=made.coefficient_names, identity=made.identity)
+    guessed = {"au": au_source} if "au" in values else {}
+    return Track(times, found, values | made.values, tracker, facts=_facts(path, content),
+                 sources=made.sources | guessed, coefficient_names=made.coefficient_names, identity=made.identity)
+
+
+def _facts(path: Path, content: dict) -> dict:
+    """How an npz file says that it was made; nothing where it says nothing."""
+    facts = {name: kind(content[name]) for name, kind in (("tracker_version", str), ("every", int)) if name in content}
+    if "pose" in content:
+        if "focal" not in content:
+            raise BadClip("label_mismatch", f"{path}: has pose and lacks focal, without which nobody knows the camera; "
+                                            "give its focal length in pixels, or leave pose out")
+        focal = float(content["focal"])
+        if focal <= 0 or np.isinf(focal):
+            raise BadClip("label_mismatch", f"{path}: focal is {focal:g}, must be pixels above 0, or NaN for what "
+                                            "OpenFace assumes")
+        facts["focal"] = None if np.isnan(focal) else focal
+    return facts

@@ -20,6 +20,7 @@ REASONS = {
     "too_long": "longer than the longest clip wanted",
     "label_mismatch": "labels that were made on another video or do not fit it",
     "no_labels": "labels are asked for and there are none of this clip",
+    "no_face": "a tracker found no face in any picture",
     "duplicate_key": "another clip has its key already",
     "name_not_utf8": "a name that is no UTF-8 text",
     "decode_hung": "took longer than the time a clip may take",

@@ -68,9 +68,23 @@ def test_short_gaps_are_bridged_and_long_ones_masked(clip):
         make_clip(reference, Settings(size=32, labels=True), write(face_ok=face_ok))
 
 
+def test_a_pose_is_carried_from_the_camera_that_the_file_names(clip):
+    reference, write = clip
+    pose = np.tile(np.array([0, 0, 800, 0.1, -0.2, 0.05], np.float32), (FRAMES, 1))
+    made = make_clip(reference, Settings(size=32, labels=True), write(pose=pose, focal=128.0, every=1,
+                                                                      tracker_version="mediapipe 0", au_source="npz"))
+    # Twice the focal length of the centred square of 64 pixels; stored crops have 3.2 times their side.
+    np.testing.assert_allclose(made["pose"][:, 2], 800 * 3.2 / 2, rtol=1e-3)
+    assert made["label_source"]["pose"] == "mediapipe" and made["label_source"]["au"] == "npz"
+    assert made["ledger"]["labels"] == {"tracker_version": "mediapipe 0", "every": 1, "focal": 128.0}
+
+
 @pytest.mark.parametrize("changes,reason,detail", [
     ({"video_bytes": 5}, "label_mismatch", "was made on another file"),
     ({"tracker": "guess"}, "label_mismatch", "tracker guess is unknown; known: exact, openface_csv"),
+    ({"au_source": "felt"}, "label_mismatch", r"au_source felt is unknown; known: .* geometric\(approximate\)"),
+    ({"pose": np.ones((FRAMES, 6))}, "label_mismatch", "has pose and lacks focal"),
+    ({"pose": np.ones((FRAMES, 6)), "focal": 0.0}, "label_mismatch", "focal is 0, must be pixels above 0"),
     ({"landmarks": np.zeros((3, 68, 2))}, "label_mismatch", r"landmarks has shape \(3, 68, 2\), 36 times need"),
     ({"face_ok": np.zeros(FRAMES)}, "label_mismatch", "no frame with a face"),
 ])
