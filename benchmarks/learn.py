@@ -50,6 +50,15 @@ NOT_DRAWING = ("data_pipelines/synthetic/command.py", "data_pipelines/synthetic/
 come from features.py; a result that is made of them names it."""
 
 
+GENERATOR_ALONE = (
+    *(f"thjax/blocks/{name}.py" for name in ("dense_motion", "feature_layers", "keypoints3d", "patch_discriminator",
+                                             "spectral", "volume_decoder", "warp3d")),
+    *(f"thjax/losses/{name}.py" for name in ("features", "keypoints", "least_squares")),
+)
+"""Blocks and losses that `dirfa_generator` alone is made of: results of other systems do not hang on them, and its own
+names them."""
+
+
 LEARNING = {
     "temporal_gan": Learning(
         variant="temporal_gan:demo",
@@ -66,19 +75,26 @@ LEARNING = {
         score="benchmarks.learning_motion",
         drawing=("data_pipelines/synthetic", "data_pipelines/synthetic/features.py", "thjax/face3d"),
     ),
+    "dirfa_generator": Learning(
+        variant="dirfa_generator:tiny",
+        corpus=("--speakers", "96", "--clips", "3", "--size", "64", "--motion", "natural", "--sentences", "grid",
+                "--seed", "0"),
+        code=("thjax/systems/dirfa_generator", "thjax/losses", "thjax/blocks", "thjax/engine", *GENERATOR_ALONE),
+        score="benchmarks.learning_generator",
+    ),
 }
 
 
 def code_hash(paths: tuple[str, ...]) -> str:
     """SHA-256 over the syntax trees of the code, so that comments, docstrings and layout do not count.
 
-    In folders the files of `NOT_DRAWING` do not count either.
+    In folders the files of `NOT_DRAWING` and `GENERATOR_ALONE` do not count either.
     """
-    digest = hashlib.sha256()
+    digest, apart = hashlib.sha256(), NOT_DRAWING + GENERATOR_ALONE
     for path in paths:
         top = ROOT / path
         everything = sorted(top.rglob("*.py")) if top.is_dir() else [top]
-        for file in (file for file in everything if file == top or str(file.relative_to(ROOT)) not in NOT_DRAWING):
+        for file in (file for file in everything if file == top or str(file.relative_to(ROOT)) not in apart):
             digest.update(str(file.relative_to(ROOT)).encode())
             digest.update(_without_docstrings(file.read_text()).encode())
     return digest.hexdigest()

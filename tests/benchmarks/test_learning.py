@@ -1,13 +1,17 @@
 """Committed learning results: not stale, and above their bars and controls."""
 
+import ast
 import json
 
 import pytest
 
-from benchmarks.learn import LEARNING, RESULTS, SEEDS, code_hash, config_hash
+from benchmarks.learn import GENERATOR_ALONE, LEARNING, RESULTS, ROOT, SEEDS, code_hash, config_hash
 
 MISSED_IN_TEN_MINUTES = {0: {"variance", "outermost"}, 1: {"variance"}}
 """Bars that the mapper does not reach; its README says so. One that is reached later must be struck off here."""
+
+NOT_RUN_YET = {"dirfa_generator"}
+"""Declared and without a result; its README says so. One that has been run must be struck off here."""
 
 
 def result(system):
@@ -15,7 +19,7 @@ def result(system):
 
 
 @pytest.mark.learning
-@pytest.mark.parametrize("system", sorted(LEARNING))
+@pytest.mark.parametrize("system", sorted(LEARNING.keys() - NOT_RUN_YET))
 def test_results_belong_to_this_code(system):
     plan, made = LEARNING[system], result(system)
     stale = [name for name, now in (("config_hash", config_hash(plan.variant)), ("code_hash", code_hash(plan.code)),
@@ -24,6 +28,23 @@ def test_results_belong_to_this_code(system):
              if made[name] != now]
     assert stale != ["drawing_hash"], f"perhaps draws the same: python -m benchmarks.learn {system} --confirm"
     assert not stale, f"{stale} changed since the result was made; run: {made['command']}"
+
+
+def test_what_was_not_run_has_no_result():
+    assert not [system for system in NOT_RUN_YET if (RESULTS / f"{system}.json").exists()]
+
+
+def test_other_systems_do_not_read_what_the_generator_alone_is_made_of():
+    """Else their results would hang on files that their hashes leave out."""
+    apart = {path.removesuffix(".py").replace("/", ".") for path in GENERATOR_ALONE}
+    assert all((ROOT / path).is_file() for path in GENERATOR_ALONE)
+    rooms = ("thjax/blocks", "thjax/losses", "thjax/systems/temporal_gan", "thjax/systems/dirfa")
+    for file in (file for room in rooms for file in (ROOT / room).rglob("*.py")):
+        name = str(file.relative_to(ROOT))
+        read = {f"{node.module}.{alias.name}" for node in ast.walk(ast.parse(file.read_text()))
+                if isinstance(node, ast.ImportFrom) for alias in node.names}
+        read |= {place.rpartition(".")[0] for place in read}
+        assert name in GENERATOR_ALONE or not read & apart, name
 
 
 @pytest.mark.learning
