@@ -8,7 +8,7 @@ thjax/systems/dirfa_generator/README.md.
 
 | variant | what it is | expected result | hours |
 |---|---|---|---|
-| `tiny` | 64 px, narrow, residual from the warped photograph; embedded corpus, CPU | not measured yet | 0.25 |
+| `tiny` | 64 px, narrow, residual from the warped photograph; embedded corpus, CPU | not measured yet | - |
 | `vox128` | 128 px, half as wide as face-vid2vid, one GPU | not measured yet | - |
 | `vox256` | face-vid2vid's sizes at 256 px, VGG-19 left out until its weights are named | not measured yet | - |
 | `vox256_spade` | `vox256` with the decoder of SPADE blocks | not measured yet | - |

@@ -90,7 +90,7 @@ def test_the_discriminators_answers_and_gradients_are_the_torch_twins():
             {"params": params, "spectral": variables["spectral"]}, picture, True, mutable=["spectral"])
         return jnp.square(logits).sum() + jnp.square(seen).sum(), (logits, seen, new)
 
-    gradients, answers = jax.grad(judged, has_aux=True)(variables["params"])
+    gradients, answers = quick_jit(jax.grad(judged, has_aux=True))(variables["params"])
     logits, seen = twin(*for_torch(picture))
     (logits.square().sum() + seen.square().sum()).backward()
     assert_close(answers[:2], (logits.detach().numpy(), seen.detach().numpy()))

@@ -24,8 +24,8 @@ def coordinate_grid(size: tuple[int, ...], align_corners: bool = True, dtype=jnp
 def warp3d(volume: jax.Array, places: jax.Array, align_corners: bool = True, padding: Padding = "zeros") -> jax.Array:
     """Trilinear sampling, `torch.nn.functional.grid_sample` of volumes with channels last.
 
-    Each corner of a cell is one gather of rows: on CPU 3 to 4 ms for 8 volumes of 4 x 32 x 32 x 16 on one core, its
-    gradients 20 ms. Products with one-hot weights, without any gather, took 125 ms.
+    Each corner of a cell is one gather of rows, and one scatter on the way back. On one CPU core and 8 volumes of
+    4 x 32 x 32 x 16 the eight scatters took 3 ms, the same gradient as products with one-hot weights 125 ms.
 
     Args:
         volume: [B, D, H, W, C].

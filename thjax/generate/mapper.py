@@ -116,7 +116,8 @@ def write(motion: Motion, pieces: Iterable[np.ndarray], model: Model, arguments:
     parts = live.in_step(session, pieces)
     tags = provenance.tags(model, arguments.seed, f"one image and {source}" if film else source)
     if out is None:
-        log.warning("standard output takes the video alone; for the channels as CSV name a file with --out")
+        log.warning("standard output takes the %s alone; for the channels as CSV name a file with --out",
+                    "video" if film else "preview")
         live.write(sys.stdout.buffer, _shown(show_by(model, film), parts), tags)
     else:
         write_files(parts, model, arguments, out, tags, session, film)
