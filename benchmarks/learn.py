@@ -64,6 +64,13 @@ LEARNING = {
         score="benchmarks.learning_motion",
         drawing=("data_pipelines/synthetic", "data_pipelines/synthetic/features.py", "thjax/face3d"),
     ),
+    "dirfa_generator": Learning(
+        variant="dirfa_generator:tiny",
+        corpus=("--speakers", "96", "--clips", "3", "--size", "64", "--motion", "natural", "--sentences", "grid",
+                "--seed", "0"),
+        code=("thjax/systems/dirfa_generator", "thjax/losses", "thjax/blocks", "thjax/engine"),
+        score="benchmarks.learning_generator",
+    ),
 }
 
 

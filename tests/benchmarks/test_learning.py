@@ -9,18 +9,25 @@ from benchmarks.learn import LEARNING, RESULTS, SEEDS, stale
 MISSED_IN_TEN_MINUTES = {0: {"variance", "outermost"}, 1: {"variance"}}
 """Bars that the mapper does not reach; its README says so. One that is reached later must be struck off here."""
 
+NOT_RUN_YET = {"dirfa_generator"}
+"""Declared and without a result; its README says so. One that has been run must be struck off here."""
+
 
 def result(system):
     return json.loads((RESULTS / f"{system}.json").read_text())
 
 
 @pytest.mark.learning
-@pytest.mark.parametrize("system", sorted(LEARNING))
+@pytest.mark.parametrize("system", sorted(LEARNING.keys() - NOT_RUN_YET))
 def test_results_belong_to_this_code(system):
     made = result(system)
     changed = list(stale(system, made))
     assert changed != ["drawing_hash"], f"perhaps draws the same: python -m benchmarks.learn {system} --confirm"
     assert not changed, f"{changed} changed since the result was made; run: {made['command']}"
+
+
+def test_what_was_not_run_has_no_result():
+    assert not [system for system in NOT_RUN_YET if (RESULTS / f"{system}.json").exists()]
 
 
 @pytest.mark.learning

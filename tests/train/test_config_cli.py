@@ -52,7 +52,7 @@ def test_own_options_and_overrides_are_told_apart():
         ),
         (
             ["tyo:demo", *PLACES],
-            r"system 'tyo' is unknown; did you mean toy\? The systems are dirfa, temporal_gan, toy",
+            r"system 'tyo' is unknown; did you mean toy\? The systems are dirfa, dirfa_generator, temporal_gan, toy",
         ),
         (["toy", *PLACES], "names no variant; use toy:VARIANT with one of demo"),
         (["toy:demo", "--data", "D"], "--out DIR is missing"),

@@ -1,6 +1,7 @@
 """`thjax generate`: one image and speech to an mp4, from files or live through pipes; by a mapper, to motion."""
 
 import argparse
+import dataclasses
 import logging
 import sys
 import time
@@ -30,8 +31,9 @@ def parser() -> argparse.ArgumentParser:
         "grey pictures are refused. Live: thjax generate --checkpoint DIR --image FACE --audio - --out - reads raw "
         "16 kHz mono s16le samples from standard input and writes a fragmented mp4 to standard output.",
     )
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR",
-                        help="folder of a run (`thjax train --out`), or converted weights (`thjax weights convert`)")
+    parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR", action="append",
+                        help="folder of a run (`thjax train --out`), or converted weights (`thjax weights convert`); "
+                        "twice, MAPPER and GENERATOR, to put the mapper's motion on the picture")
     parser.add_argument("--image", "--source_image", type=Path, metavar="FILE",
                         help="colour picture of the face, at least 32 x 32 pixels; needed unless the model is a mapper")
     parser.add_argument("--audio", "--driven_audio", required=True, metavar="FILE",
@@ -60,7 +62,15 @@ def add_motion_options(parser: argparse.ArgumentParser) -> None:
                         help="shows this performance instead of drawing one: an OUT.csv, or a CSV of OpenFace 2")
     motion.add_argument("--samples", type=draws, default=1, metavar="N",
                         help="motions to draw, 1 to 16, with the seeds SEED, SEED + 1, ...: OUT-1.csv, ... and their "
-                        "previews side by side (default: %(default)s)")
+                        "previews, or the pictures that they move, side by side (default: %(default)s)")
+    pair = parser.add_argument_group("a mapper and a generator")
+    pair.add_argument("--labels", type=Path, metavar="FILE.npz",
+                      help="what the picture shows: au [17] and pose [6] of the crop that the generator sees")
+    pair.add_argument("--rendered_labels", action="store_true",
+                      help="let a network that has seen rendered faces alone read them off the picture")
+    pair.add_argument("--start", default="source", choices=("source", "bos"),
+                      help="source: the motion starts at the picture's own labels; bos: where the mapper likes "
+                      "(default: %(default)s)")
 
 
 def draws(text: str) -> int:
@@ -73,6 +83,7 @@ def draws(text: str) -> int:
 def run(argv: list[str]) -> int:
     """Runs the command; returns its exit status."""
     arguments = parser().parse_args(argv)
+    arguments.checkpoint, arguments.generator = one_or_two(arguments)
     logging.captureWarnings(True)
     out = target(arguments)
     # What the user gave is read before the model, so that a wrong path costs no time.
@@ -83,22 +94,47 @@ def run(argv: list[str]) -> int:
     landmarks = read_landmarks(arguments.landmarks) if arguments.landmarks else None
     samples = None if arguments.audio == PIPE else media.read_audio(arguments.audio, on_disk=True)
 
-    from thjax.generate import mapper
+    from thjax.generate import animate, mapper
     from thjax.generate.load import load_model
     from thjax.generate.session import Session
 
     motion = mapper.read(arguments, out)
     model = load_model(arguments.checkpoint, arguments.which, not arguments.no_ema)
     draws_motion = mapper.check_fits(model, arguments)
+    film = None
+    if arguments.generator:
+        generator = animate.load_generator(arguments.generator, arguments.which, not arguments.no_ema)
+        film = animate.Film(generator, image, landmarks, arguments)
+        if arguments.start == "source" and motion.performance is None:
+            motion = dataclasses.replace(motion, control=animate.started(motion.control, film.labels))
     started = time.monotonic()
     pieces = audio_blocks(samples, progress=out is not None and sys.stderr.isatty())
     if draws_motion:
-        session = mapper.write(motion, pieces, model, arguments, out, samples)
+        session = mapper.write(motion, pieces, model, arguments, out, samples, film)
     else:
         session = Session(model.sampler, model.still(image, landmarks), arguments.seed, samples)
         write(session, pieces, model, arguments, out)
     report(session, time.monotonic() - started, out)
     return 0
+
+
+def one_or_two(arguments: argparse.Namespace) -> tuple[Path, Path | None]:
+    """The checkpoint that hears, and the generator where one was named.
+
+    Raises:
+        UserError: three or more, a generator without a picture, or its options without one.
+    """
+    first, *further = arguments.checkpoint
+    if len(further) > 1:
+        raise UserError(f"{len(arguments.checkpoint)} times --checkpoint; give one run, or a mapper and a generator")
+    if further and arguments.image is None:
+        raise UserError(f"--image is missing: the generator {further[0]} animates a photograph")
+    given = {"labels": arguments.labels, "rendered_labels": arguments.rendered_labels,
+             "start": arguments.start != "source"}
+    if not further and (unread := [name for name, value in given.items() if value]):
+        raise UserError(f"--{unread[0]} is for a mapper together with a generator; name both: --checkpoint MAPPER "
+                        "--checkpoint GENERATOR")
+    return first, *(further or [None])
 
 
 def target(arguments: argparse.Namespace) -> Path | None:

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from data_pipelines import media
 from thjax.core.errors import UserError
 from thjax.generate import live, provenance
+from thjax.generate.animate import Film
 from thjax.generate.control import Control, read_control
 from thjax.generate.model import Model
 from thjax.generate.motion import MotionSession, PlayedSession, previews
@@ -22,6 +23,7 @@ from thjax.systems.motion_sampler import MotionSampler
 
 log = logging.getLogger(__name__)
 Parts = Iterator[tuple[np.ndarray, np.ndarray]]
+Show = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,11 +75,14 @@ def check_fits(model: Model, arguments: argparse.Namespace) -> bool:
     """
     system = f"{arguments.checkpoint} ({model.provenance.get('system', 'a system')})"
     if isinstance(model.sampler, MotionSampler):
-        for name in ("image", "landmarks"):
+        for name in () if arguments.generator else ("image", "landmarks"):
             if given := getattr(arguments, name):
                 raise UserError(f"--{name} {given}: {system} is a mapper, which draws motion and looks at no picture; "
-                                f"leave --{name} out")
+                                f"leave --{name} out, or name the run of a generator as well: --checkpoint "
+                                "MAPPER --checkpoint GENERATOR")
         return True
+    if arguments.generator:
+        raise UserError(f"{system} is no mapper; give --checkpoint MAPPER --checkpoint GENERATOR, in this order")
     asked = {"control": arguments.control, "driver": arguments.driver, "samples": arguments.samples > 1}
     for name, given in asked.items():
         if given:
@@ -88,7 +93,7 @@ def check_fits(model: Model, arguments: argparse.Namespace) -> bool:
 
 
 def write(motion: Motion, pieces: Iterable[np.ndarray], model: Model, arguments: argparse.Namespace, out: Path | None,
-          audio: np.ndarray | None) -> MotionSession | PlayedSession:
+          audio: np.ndarray | None, film: Film | None = None) -> MotionSession | PlayedSession:
     """Makes the motions and writes them.
 
     Args:
@@ -98,6 +103,7 @@ def write(motion: Motion, pieces: Iterable[np.ndarray], model: Model, arguments:
         arguments: of the command.
         out: the video; the CSV files stand beside it. None writes the preview alone, to standard output.
         audio: [S] int16 the whole audio, where it is known.
+        film: the photograph that the motions move; None shows them as a preview.
 
     Returns:
         The session, which knows how many frames there are.
@@ -107,27 +113,34 @@ def write(motion: Motion, pieces: Iterable[np.ndarray], model: Model, arguments:
     else:
         source = "speech"
         session = MotionSession(model.sampler, arguments.seed, arguments.samples, motion.control, audio)
-    parts, tags = live.in_step(session, pieces), provenance.tags(model, arguments.seed, source)
+    parts = live.in_step(session, pieces)
+    tags = provenance.tags(model, arguments.seed, f"one image and {source}" if film else source)
     if out is None:
-        log.warning("standard output takes the preview alone; for the channels as CSV name a file with --out")
-        live.write(sys.stdout.buffer, _shown(model.sampler, parts), tags)
+        log.warning("standard output takes the %s alone; for the channels as CSV name a file with --out",
+                    "video" if film else "preview")
+        live.write(sys.stdout.buffer, _shown(show_by(model, film), parts), tags)
     else:
-        write_files(parts, model, arguments, out, tags, session)
+        write_files(parts, model, arguments, out, tags, session, film)
     if len(motion.control.frames) > 1 and motion.control.frames[0] >= session.frames:
         log.warning("--control %s begins at frame %d and the motion has %d frames: it changed nothing",
                     arguments.control, motion.control.frames[0], session.frames)
     return session
 
 
-def _shown(sampler: MotionSampler, parts: Parts) -> Parts:
+def show_by(model: Model, film: Film | None) -> Show:
+    """Animation vectors [n, N, 23] -> frames side by side: of the photograph, or the preview."""
+    return film.show if film else lambda vectors: previews(model.sampler, vectors)
+
+
+def _shown(show: Show, parts: Parts) -> Parts:
     for vectors, samples in parts:
-        yield previews(sampler, vectors), samples
+        yield show(vectors), samples
 
 
 def write_files(parts: Parts, model: Model, arguments: argparse.Namespace, out: Path, tags: dict[str, str],
-                session: MotionSession | PlayedSession) -> None:
+                session: MotionSession | PlayedSession, film: Film | None) -> None:
     """Writes video and CSV files side by side, in constant memory, then the sidecar; after an error there is none."""
-    paths = tables(out, arguments.samples)
+    paths, (height, width) = tables(out, arguments.samples), (film or model).frame_size
     out.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(motion_writer(path)) for path in paths]
@@ -138,13 +151,15 @@ def write_files(parts: Parts, model: Model, arguments: argparse.Namespace, out: 
                     append(vectors[:, index])
                 yield vectors, samples
 
-        media.write_parts(out, _shown(model.sampler, noted()), metadata=tags)
+        media.write_parts(out, _shown(show_by(model, film), noted()), metadata=tags)
     drawn = arguments.driver is None
     provenance.write_sidecar(out, model, arguments, session, {
-        "preview": True,
-        "width": model.frame_size[1] * arguments.samples,
+        "preview": film is None,
+        "height": height,
+        "width": width * arguments.samples,
         "motions": [provenance.named(path) | ({"seed": arguments.seed + index} if drawn else {})
                     for index, path in enumerate(paths)],
         "control": provenance.named(arguments.control) if arguments.control else None,
         "driver": provenance.named(arguments.driver) if arguments.driver else None,
+        **({"animator": film.provenance, "labels": film.labels.tolist()} if film else {}),
     })

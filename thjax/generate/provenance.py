@@ -70,15 +70,18 @@ def write_sidecar(out: Path, model, arguments: argparse.Namespace, session,
 def command_line(arguments: argparse.Namespace, out: Path) -> list[str]:
     """The arguments that make the same video again, defaults left out."""
     words = ["--checkpoint", str(arguments.checkpoint)]
+    if arguments.generator:
+        words += ["--checkpoint", str(arguments.generator), "--start", arguments.start]
     if arguments.image:
         words += ["--image", str(arguments.image)]
     words += ["--audio", arguments.audio, "--out", str(out), "--seed", str(arguments.seed), "--which",
               str(arguments.which)]
-    for name in ("landmarks", "control", "driver"):
+    for name in ("landmarks", "control", "driver", "labels"):
         if path := getattr(arguments, name):
             words += [f"--{name}", str(path)]
     if arguments.samples > 1:
         words += ["--samples", str(arguments.samples)]
+    words += ["--rendered_labels"] if arguments.rendered_labels else []
     return words + (["--no_ema"] if arguments.no_ema else [])
 
 

@@ -1,0 +1,250 @@
+"""dirfa's generator against its torch twin, its geometry against the camera, its pairs and its stages."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from dirfa_generator_narrow import KEY, KINDS, SIDE, entered, make_batch, narrow, quick_jit  # noqa: E402
+from dirfa_generator_twin import Discriminator, Generator, as_ours, randomise, spectral_as_ours  # noqa: E402
+
+from configs import dirfa_generator as variants  # noqa: E402
+from tests.blocks.compare import assert_close  # noqa: E402
+from thjax import systems  # noqa: E402
+from thjax.blocks.feature_layers import Pass  # noqa: E402
+from thjax.core.rngs import Rngs  # noqa: E402
+from thjax.face3d.camera import Camera, project, transform  # noqa: E402
+from thjax.losses import keypoints, least_squares  # noqa: E402
+from thjax.systems.dirfa_generator import geometry, inputs  # noqa: E402
+
+# ---- networks against torch
+
+
+def inputs_for(config, seed=2):
+    rng, n, side = np.random.default_rng(seed), 2, config.data.crop.height
+    z = np.concatenate([rng.uniform(0, 5, (2, n, 17)), rng.normal(0, 1, (2, n, 6))], -1)
+    z[..., 17:] = z[..., 17:] * [9, 9, 20, 0.1, 0.1, 0.1] + [0, 0, 800, 0, 0, 0]
+    return rng.uniform(0, 1, (n, side, side, 3)).astype("f4"), *z.astype("f4")
+
+
+def for_torch(picture, *rest):
+    return torch.tensor(np.moveaxis(picture, -1, 1).copy()), *map(torch.tensor, rest)
+
+
+def of_twin(twin, shapes):
+    variables = {"params": as_ours(twin, shapes["params"])}
+    if "batch_stats" in shapes:
+        blank = lambda path, leaf: np.full(leaf.shape, float(path[-1].key == "var"), "f4")
+        variables["batch_stats"] = jax.tree_util.tree_map_with_path(blank, shapes["batch_stats"])
+    if "spectral" in shapes:
+        variables["spectral"] = spectral_as_ours(twin, shapes["spectral"])
+    return variables
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_and_gradients_are_the_torch_twins(kind):
+    config = narrow(KINDS[kind])
+    network, given = systems.build(config).networks["generator"], inputs_for(config)
+    shapes = jax.eval_shape(network.init, KEY)
+    twin = randomise(Generator(config.generator)).train()
+    variables = of_twin(twin, shapes)
+    params, others = variables.pop("params"), variables
+    ahead = np.random.default_rng(5).standard_normal((2, SIDE, SIDE, 3)).astype("f4")
+
+    @quick_jit
+    def run(params):
+        def draw(params):
+            variables = {"params": params, **others}
+            return network.module.apply(variables, *given, Pass(train=True), mutable=list(others))[0].frames
+
+        frames, pull = jax.vjp(draw, params)
+        return frames, pull(ahead)[0]
+
+    frames, gradients = run(params)
+    theirs = twin(*for_torch(*given))
+    theirs.backward(torch.tensor(np.moveaxis(ahead, -1, 1).copy()))
+    assert_close(frames, np.moveaxis(theirs.detach().numpy(), 1, -1))
+    expected = as_ours(twin, shapes["params"], gradient=True)
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(expected):
+        ours = gradients
+        for key in path:
+            ours = ours[key.key]
+        # A bias in front of batch statistics is subtracted again: what is left of its gradient is rounding.
+        assert np.abs(ours - leaf).max() <= 1e-3 * np.abs(leaf).max() + 1e-5 * largest, path
+
+
+def test_the_discriminators_answers_and_gradients_are_the_torch_twins():
+    config = narrow()
+    network, (picture, *_) = systems.build(config).networks["discriminator"], inputs_for(config)
+    shapes = jax.eval_shape(network.init, KEY)
+    twin = randomise(Discriminator(config.discriminator)).train()
+    variables = of_twin(twin, shapes)
+
+    def judged(params):
+        (logits, seen), new = network.module.apply(
+            {"params": params, "spectral": variables["spectral"]}, picture, True, mutable=["spectral"])
+        return jnp.square(logits).sum() + jnp.square(seen).sum(), (logits, seen, new)
+
+    gradients, answers = quick_jit(jax.grad(judged, has_aux=True))(variables["params"])
+    logits, seen = twin(*for_torch(picture))
+    (logits.square().sum() + seen.square().sum()).backward()
+    assert_close(answers[:2], (logits.detach().numpy(), seen.detach().numpy()))
+    assert_close(answers[2]["spectral"], spectral_as_ours(twin, shapes["spectral"]))
+    expected = as_ours(twin, shapes["params"], gradient=True)
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
+    for ours, theirs in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected), strict=True):
+        assert np.abs(ours - theirs).max() <= 1e-3 * np.abs(theirs).max() + 1e-5 * largest
+
+
+COUNTS = {
+    "tiny": (477_203, 96_096), "vox128": (24_430_860, 697_208), "vox256": (95_066_060, 2_770_648),
+    "vox256_spade": (142_960_524, 2_770_648),
+}
+
+
+@pytest.mark.parametrize("variant", variants.VARIANTS)
+def test_every_variant_has_the_twins_weights(variant):
+    config = variants.get_config(variant)
+    system = systems.build(config)
+    for name, twin, section, count in zip(
+        ("generator", "discriminator"), (Generator, Discriminator), (config.generator, config.discriminator),
+        COUNTS[variant], strict=True,
+    ):
+        with torch.device("meta"):
+            theirs = sum(value.numel() for value in twin(section).parameters())
+        shapes = jax.eval_shape(system.networks[name].init, KEY)["params"]
+        assert sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)) == theirs == count
+
+
+# ---- geometry
+
+
+def test_points_of_a_head_are_seen_where_the_camera_projects_them():
+    rng, side = np.random.default_rng(0), 64
+    head = rng.uniform(-60, 60, (5, 3))
+    source = np.concatenate([np.zeros(17), [5, 8, 820, 0.05, -0.1, 0.03]]).astype("f4")
+    driving = source + np.concatenate([np.zeros(17), [4, -3, 25, 0.06, 0.08, -0.04]]).astype("f4")
+    canonical = head * 2 * geometry.FOCAL / source[19]
+    camera = Camera(geometry.FOCAL * side, side, side)
+    for z in (source, driving):
+        pixels = project(transform(head, z[17:].astype("f8")), camera)
+        ours = geometry.in_picture(canonical[None].astype("f4"), z[None], source[None, 19])
+        np.testing.assert_allclose((ours[0, :, :2] + 1) * side / 2, pixels, atol=1e-4)
+
+
+@pytest.mark.parametrize("channel, axis, sign", [("Rx", 1, 1), ("Ry", 0, -1), ("Tx", 0, 1), ("Ty", 1, 1)])
+def test_the_nose_goes_where_the_head_turns(channel, axis, sign):
+    """Nodding takes it down, positive yaw to the image's left; translation along its axis."""
+    rest = np.zeros((1, 23), "f4")
+    rest[:, 19] = 800
+    turned = rest.copy()
+    turned[:, geometry.CHANNELS.index(channel)] = 0.1 if channel.startswith("R") else 10
+    nose = np.array([[[0, 0, -0.4]]], "f4")
+    before, after = (np.asarray(geometry.in_picture(nose, z, rest[:, 19]))[0, 0] for z in (rest, turned))
+    assert sign * (after - before)[axis] > 0.02
+    assert abs((after - before)[1 - axis]) < 1e-6
+
+
+def test_a_motion_counts_from_its_own_rest():
+    source, driving = np.arange(23.0), np.full(23, 100.0)
+    z = geometry.moved(source, driving, np.array([100.0, 99.0, 90.0]))
+    np.testing.assert_array_equal(z[geometry.TRANSLATION], source[geometry.TRANSLATION] + [0, 1, 10])
+    np.testing.assert_array_equal(np.delete(z, [17, 18, 19]), 100)
+
+
+# ---- pairs and losses
+
+
+def test_pairs_are_two_different_frames_with_faces_and_follow_the_example():
+    config = narrow()
+    batch = make_batch(config)
+    batch["valid"][0, 1], batch["valid"][1, :3], batch["valid"][2] = 0, 0, 0
+    batch["au"][0, 1] = np.nan
+    keyed = lambda step, ids: Rngs(jax.random.fold_in(KEY, step), jnp.asarray(ids))
+    draw = jax.jit(inputs.draw_pair)
+    places = set()
+    for step in range(20):
+        pair = draw(batch, keyed(step, batch["example_id"]))
+        np.testing.assert_array_equal(pair.valid, [1, 0, 0])
+        found = [[t for t in range(4) if np.array_equal(batch["frames"][0, t], inputs.to_pixels(shown[0]))][0]
+                 for shown in (pair.picture, pair.truth)]
+        np.testing.assert_array_equal(pair.z[0, :17], batch["au"][0, found[0]])
+        np.testing.assert_array_equal(pair.driving[0, 17:], batch["pose"][0, found[1]])
+        places.add(tuple(found))
+    assert places == {(0, 2), (0, 3), (2, 0), (2, 3), (3, 0), (3, 2)}
+    turned = {name: value[::-1] for name, value in batch.items()}
+    again = draw(turned, keyed(19, turned["example_id"]))
+    np.testing.assert_array_equal(again.picture[2], pair.picture[0])
+
+
+def test_least_squares_against_torch_and_keypoint_prior_by_hand():
+    rng = np.random.default_rng(0)
+    real, fake = rng.standard_normal((2, 3, 4, 4)).astype("f4")
+    mse, t = torch.nn.functional.mse_loss, torch.tensor
+    from thjax.core.context import Context
+
+    mask = np.ones(3, "f4")
+    theirs = 0.5 * mse(t(real), torch.ones(3, 4, 4)) + 0.5 * mse(t(fake), torch.zeros(3, 4, 4))
+    assert abs(least_squares.discriminator_loss(real, fake, mask, Context()) - theirs) < 1e-5
+    assert abs(least_squares.generator_loss(fake, mask, Context()) - 0.5 * mse(t(fake), torch.ones(3, 4, 4))) < 1e-5
+    points = np.array([[[0, 0, 0.33], [0.2, 0, 0.33], [0.9, 0, 0.33]]], "f4")
+    assert abs(keypoints.prior(points, mask[:1], Context()) - 2 * (0.1 - 0.04)) < 1e-6
+    assert abs(keypoints.prior(points + [0, 0, 0.1], mask[:1], Context()) - 0.22) < 1e-6
+
+
+# ---- stages
+
+
+def test_training_lowers_the_loss_and_each_phase_trains_its_own():
+    config = narrow()
+    system, state, step = entered(config, "adversarial")
+    stage = system.stages[-1]
+    assert [[trained.net for trained in phase.trains] for phase in stage.phases] == [["discriminator"], ["generator"]]
+    batch, losses, start = make_batch(config), [], state
+    # One colour a clip: what there is to learn in a few steps is to keep the photograph's.
+    batch["frames"] = np.broadcast_to(batch["frames"][:, :1, :1, :1], batch["frames"].shape)
+    for _ in range(30):
+        state, metrics = step(state, batch, KEY)
+        losses.append({name: float(value) for name, value in metrics.scalars.items()})
+    assert all(np.isfinite(list(row.values())).all() for row in losses)
+    mean = lambda name, part: np.mean([row[name] for row in losses[part]])
+    assert mean("l1", slice(-5, None)) < 0.7 * mean("l1", slice(5))
+    for name in ("generator", "discriminator"):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(start.nets[name].params):
+            after = state.nets[name].params
+            for key in path:
+                after = after[key.key]
+            assert path[-1].key != "kernel" or np.abs(after - leaf).max() > 0, (name, path)
+
+
+def test_pairs_without_faces_change_nothing():
+    config = narrow()
+    _, state, step = entered(config, "reconstruction")
+    batch = make_batch(config)
+    batch["valid"][:] = 0
+    after, metrics = step(state, batch, KEY)
+    assert float(metrics.scalars["l1"]) == 0
+    assert np.isfinite(float(metrics.scalars["gradient_norm"]))
+
+
+# ---- config
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(data=dict(stride=12)), "at least 0.5 s apart; use a window of 2 or more and a stride of 13 or more"),
+    (dict(losses=dict(perceptual=10.0)), "losses.vgg19 names no weights: convert the public file"),
+    (dict(losses=dict(pixel=0.0)), "nothing asks for the true frame"),
+    (dict(generator=dict(decoder_channels=(4, 4))), "halve the picture 1 times"),
+    (dict(generator=dict(motion_channels=(4, 4, 4, 4))), r"square whose side is a multiple of 32"),
+])
+def test_configs_that_cannot_work_say_so(change, message):
+    config = narrow()
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(config, **{
+            section: dataclasses.replace(getattr(config, section), **values) for section, values in change.items()
+        })
