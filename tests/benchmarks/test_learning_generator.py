@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from benchmarks.learning_generator import CHANNELS, Shown, head_mask, measure, moved_flat, read_back
 from data_pipelines.synthetic.frame_renderer import FrameRenderer, camera, rest_translation
@@ -25,7 +26,8 @@ def test_the_control_in_the_plane_follows_the_pose():
     vectors = np.zeros((3, 23), np.float32)
     vectors[1, 17] = 4 * 800 / camera(SIDE).focal
     vectors[2, 22] = np.pi / 2
-    clip = shown(vectors)
+    smooth = ndimage.zoom(np.random.default_rng(1).uniform(0, 255, (8, 8, 3)), (SIDE / 8, SIDE / 8, 1), order=1)
+    clip = shown(vectors, smooth.astype(np.uint8))
     made = moved_flat(clip)
     np.testing.assert_array_equal(made[0], clip.source)
     np.testing.assert_allclose(made[1][:, 4:].astype(int), clip.source[:, :-4], atol=1)
