@@ -120,7 +120,9 @@ def test_interpolated_pictures_are_flagged_by_prepare(films, tmp_path):
     assert prepared == 0 and manifest.content["counts"]["written"] == 6
     assert manifest.content["label_source"] == {"landmarks": "mediapipe", "pose": "mediapipe",
                                                 "au": "geometric(approximate)"}
-    assert manifest.content["label_facts"] == [{"tracker_version": "boxes 1", "every": 3, "focal": None, "clips": 6}]
+    assert manifest.content["label_facts"] == [{
+        "sources": manifest.content["label_source"], "tracker_version": "boxes 1", "every": 3, "focal": None,
+        "clips": 6, "frames": 6 * FRAMES, "frames_masked": 0, "frames_interpolated": 6 * (FRAMES - 8)}]
     for record in records_of(manifest):
         flags = np.full(FRAMES, 2)
         flags[[0, 3, 6, 9, 12, 15, 18, 19]] = 1

@@ -76,7 +76,9 @@ def test_a_pose_is_carried_from_the_camera_that_the_file_names(clip):
     # Twice the focal length of the centred square of 64 pixels; stored crops have 3.2 times their side.
     np.testing.assert_allclose(made["pose"][:, 2], 800 * 3.2 / 2, rtol=1e-3)
     assert made["label_source"]["pose"] == "mediapipe" and made["label_source"]["au"] == "npz"
-    assert made["ledger"]["labels"] == {"tracker_version": "mediapipe 0", "every": 1, "focal": 128.0}
+    sources = {"au": "npz", **dict.fromkeys(("blink", "landmarks", "pose"), "mediapipe")}
+    assert made["ledger"]["labels"] == {"sources": sources, "tracker_version": "mediapipe 0", "every": 1,
+                                        "focal": 128.0}
 
 
 @pytest.mark.parametrize("changes,reason,detail", [
