@@ -19,6 +19,7 @@ def main() -> None:
         run("benchmarks.conv")
         run("benchmarks.rasteriser")
         run("benchmarks.feed", "--data", data)
+        run("benchmarks.feed_sizes")
         run("benchmarks.train_step", "--data", data)
         run("benchmarks.generate")
         run("benchmarks.sampling")
