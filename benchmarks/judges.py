@@ -23,7 +23,8 @@ RESULT = RESULTS / "judges.json"
 LANES = ("loss", "metric")
 """Trained side by side, one thread each: two programs of one thread use two cores better than one of two."""
 COMMON = ("thjax/judges/regions.py", "thjax/judge_training/fit.py", "data_pipelines/synthetic", "thjax/face3d",
-          "data_pipelines/crops.py", "data_pipelines/warping.py")
+          "data_pipelines/crops.py", "data_pipelines/warping.py",
+          "data_pipelines/synthetic/espeak_worker.py")  # a process of its own, which nothing imports
 CODE = {
     "sync": ("thjax/audio/log_mel.py", "thjax/judges/sync.py", "thjax/judge_training/sync.py",
              "thjax/judge_training/sync_variation.py", "thjax/judge_training/sync_controls.py",
@@ -42,8 +43,8 @@ CODE = {
 
 
 def kind_hash(kind: str) -> str:
-    """SHA-256 of the code that decides the figures of a kind."""
-    return code_hash((*COMMON, *CODE[kind]))
+    """SHA-256 of the code that decides the figures of a kind; of the folders, what its training imports."""
+    return code_hash((*COMMON, *CODE[kind]), f"thjax.judge_training.{kind}")
 
 
 def in_lanes(command: list[str], out: pathlib.Path) -> float:
