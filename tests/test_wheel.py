@@ -40,6 +40,7 @@ def test_the_wheel_ships_what_it_needs(wheel):
     assert code <= set(names)
 
 
+@pytest.mark.wheel
 @pytest.mark.multi_process
 def test_train_runs_from_the_wheel_outside_the_checkout(site, tmp_path):
     # What the wheel ships is in question, not how fast its programs run: compiling them takes most of the time.

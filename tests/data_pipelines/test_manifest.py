@@ -34,7 +34,7 @@ def test_a_whole_corpus_loads_and_verifies(corpus):
     assert manifest.splits == ["train", "validation", "test"]
     assert manifest.speakers == ["toy/s00", "toy/s01", "toy/s02", "toy/s03"]
     assert manifest.coefficients == ["size", "yaw", "brow_left", "brow_right"]
-    assert manifest.labels == ["au", "au_presence", "blink", "coefficients", "landmarks", "pose"]
+    assert manifest.labels == ["au", "au_presence", "blink", "coefficients", "identity", "landmarks", "pose"]
     keys = [manifest.clip_key(row) for row in manifest.rows("train")]
     assert keys == [f"toy/s{s:02d}/c{c:02d}" for s in range(2) for c in range(3)]
     assert sum(part["records"] for part in manifest.shard_statistics("train")) == 6

@@ -16,7 +16,7 @@ from thjax.systems.dirfa.config import FIELDS
 from thjax.systems.dirfa.sharding import AXES
 
 STEPS = 2
-CUTS = {"fsdp": (8, 1), "tensor": (1, 4), "both": (2, 2)}
+CUTS = {"fsdp": (8, 1), "both": (2, 2)}
 """{name: (fsdp, tensor)}; what is left of eight devices holds copies."""
 BATCH = 8
 CONFIG = narrow(mapper=dict(width=32, heads=4),
@@ -67,12 +67,6 @@ def test_a_cut_state_learns_what_a_whole_one_does(cut, alone):
     assert held < 0.5 * whole  # moments are cut like their parameters
     held_in_truth = sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(state.nets))
     assert held_in_truth == held
-
-
-def test_the_program_gathers_what_is_cut():
-    executor, start, _, _ = train(ParallelConfig(fsdp=4, tensor=2))
-    text = executor.lower(start, make_batch(CONFIG), KEY).compile().as_text()
-    assert " all-gather(" in text and " all-reduce(" in text
 
 
 def test_axes_that_do_not_divide_stay_whole_and_wrong_names_are_named():
