@@ -124,12 +124,16 @@ class JitExecutor(Executor):
     """Global arrays: the compiler partitions the step along the batch, and along the axes that cut the state."""
 
     def _spread(self, step: StepFn):
+        everywhere = replicated(self.mesh)
+        metrics_go = Metrics(scalars=everywhere, per_example=by_example(self.mesh))
+        if self.mesh.axis_names == (AXIS,):
+            return jax.jit(step, donate_argnums=0, out_shardings=(everywhere, metrics_go))
+
         def stay(state, batch, key):
             moved, metrics = step(state, batch, key)
             return jax.lax.with_sharding_constraint(moved, self.state_shardings(moved)), metrics
 
-        outputs = (None, Metrics(scalars=replicated(self.mesh), per_example=by_example(self.mesh)))
-        return jax.jit(stay, donate_argnums=0, out_shardings=outputs)
+        return jax.jit(stay, donate_argnums=0, out_shardings=(None, metrics_go))
 
 
 class ShardMapExecutor(Executor):
