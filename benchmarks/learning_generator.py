@@ -9,7 +9,7 @@ import numpy as np
 
 from data_pipelines import crops
 from data_pipelines.loader import Clips, clips
-from data_pipelines.schema import AU_INTENSITY, POSE
+from data_pipelines.schema import AU_INTENSITY
 from data_pipelines.synthetic.corpus import make_identity
 from data_pipelines.synthetic.frame_renderer import SUPERSAMPLING, FrameRenderer
 from data_pipelines.synthetic.scene import neutral_scene
@@ -20,10 +20,10 @@ from thjax.judges.face_alignment import place_in_picture
 from thjax.metrics.bootstrap import bootstrap
 from thjax.metrics.image import psnr
 from thjax.metrics.mouth import correlation, mouth_mask
+from thjax.systems.motion_sampler import CHANNELS
 
 STRIDE = 5
 """Frames from one drawn frame to the next: fifteen of a clip of three seconds."""
-CHANNELS = AU_INTENSITY + POSE
 UNITS = slice(0, len(AU_INTENSITY))
 EXPRESSION = slice(22, 42)
 """Of the corpus's coefficients."""

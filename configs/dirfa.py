@@ -20,6 +20,7 @@ thjax/systems/dirfa/README.md.
 import dataclasses
 import functools
 
+from configs import variant_of
 from thjax.core.config import TrainConfig
 from thjax.core.data_spec import CropSpec, DataSpec
 from thjax.optim import OptimizerConfig
@@ -106,6 +107,4 @@ def get_config(variant: str) -> Config:
     Raises:
         ValueError: the variant is unknown; lists the known ones.
     """
-    if variant not in _MAKERS:
-        raise ValueError(f"dirfa has no variant {variant!r}; it has {', '.join(VARIANTS)}")
-    return dataclasses.replace(_MAKERS[variant](), variant=variant)
+    return variant_of("dirfa", _MAKERS, variant)

@@ -16,6 +16,7 @@ thjax/systems/dirfa_generator/README.md.
 
 import dataclasses
 
+from configs import variant_of
 from thjax.core.config import ParallelConfig, TrainConfig
 from thjax.core.data_spec import CropSpec, DataSpec
 from thjax.optim import OptimizerConfig
@@ -91,6 +92,4 @@ def get_config(variant: str) -> Config:
     Raises:
         ValueError: the variant is unknown; lists the known ones.
     """
-    if variant not in _MAKERS:
-        raise ValueError(f"dirfa_generator has no variant {variant!r}; it has {', '.join(VARIANTS)}")
-    return dataclasses.replace(_MAKERS[variant](), variant=variant)
+    return variant_of("dirfa_generator", _MAKERS, variant)

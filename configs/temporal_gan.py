@@ -19,6 +19,7 @@ CVPR Workshops 2019 (vougioukas2019). Paper against ours, layer by layer: thjax/
 
 import dataclasses
 
+from configs import variant_of
 from thjax.core.config import TrainConfig
 from thjax.core.data_spec import CropSpec, DataSpec
 from thjax.optim import OptimizerConfig
@@ -113,8 +114,9 @@ def decay_to_tenth() -> Config:
     return dataclasses.replace(base, optimizers=optimizers)
 
 
-_MAKERS = (demo, synthetic, grid, tcd_timit, voxceleb2, ablation_static, ablation_no_sequence, decay_to_tenth)
-VARIANTS = tuple(maker.__name__ for maker in _MAKERS)
+_MAKERS = {maker.__name__: maker for maker in (
+    demo, synthetic, grid, tcd_timit, voxceleb2, ablation_static, ablation_no_sequence, decay_to_tenth)}
+VARIANTS = tuple(_MAKERS)
 
 
 def get_config(variant: str) -> Config:
@@ -123,7 +125,4 @@ def get_config(variant: str) -> Config:
     Raises:
         ValueError: the variant is unknown; lists the known ones.
     """
-    for maker in _MAKERS:
-        if maker.__name__ == variant:
-            return dataclasses.replace(maker(), variant=variant)
-    raise ValueError(f"temporal_gan has no variant {variant!r}; it has {', '.join(VARIANTS)}")
+    return variant_of("temporal_gan", _MAKERS, variant)

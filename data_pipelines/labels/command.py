@@ -6,6 +6,7 @@ import os
 import pathlib
 import time
 
+from data_pipelines import guard
 from data_pipelines.labels import run as running
 from data_pipelines.labels.clip import Request
 from data_pipelines.labels.trackers import TRACKERS
@@ -48,6 +49,7 @@ def run(argv: list[str]) -> int:
 
     Raises:
         DataError: the tracker cannot be loaded, nothing was found, or not one clip could be labelled.
+        UserError: the disk is full.
     """
     options, started = parser().parse_args(argv), time.monotonic()
     request = Request(options.tracker, options.every, options.focal)
@@ -59,9 +61,10 @@ def run(argv: list[str]) -> int:
     found = list(READERS[options.corpus].scan(pathlib.Path(os.path.abspath(options.root)), hands.threads))
     with clip_bar() as bar:
         task = bar.add_task("clips", total=None, lost="")
-        done = running.write(
-            found, request, options.out, options.corpus, version, hands,
-            lambda done: bar.update(task, total=done.clips, completed=done.done, lost=_state(done)))
+        with guard.room():
+            done = running.write(
+                found, request, options.out, options.corpus, version, hands,
+                lambda done: bar.update(task, total=done.clips, completed=done.done, lost=_state(done)))
     rejected = collections.Counter(item.reason for item in found if isinstance(item, Rejected))
     print(_summary(options, done, rejected, len(found), time.monotonic() - started))
     if done.clips and sum(done.reasons.values()) == done.clips:

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from data_pipelines import statistics
+from tests.quick import quick_jit
 from thjax import systems
 from thjax.core.context import Context
 from thjax.core.data_spec import CropSpec, DataSpec
@@ -33,11 +34,6 @@ KINDS = {
     "residual": dict(output="residual", motion_shrink=2, detector_shrink=1),
     "spade": dict(decoder="spade"),
 }
-
-
-def quick_jit(function):
-    """Compiled in a hurry: these programs are small and run once or twice."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def narrow(generator=None, losses=None, **fields) -> Config:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from data_pipelines import statistics
+from tests.quick import quick_jit
 from thjax import systems
 from thjax.core.context import Context
 from thjax.core.data_spec import CropSpec, DataSpec
@@ -77,11 +78,6 @@ def built(config: Config):
 
 def quantiser_of(config: Config) -> Quantiser:
     return built(config).quantiser
-
-
-def quick_jit(function):
-    """Compiled in a hurry: these programs are small and run once or twice."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from configs import temporal_gan as variants
+from tests.quick import quick_jit
 from thjax import systems
 from thjax.core.context import Context
 from thjax.core.data_spec import CropSpec, DataSpec
@@ -22,11 +23,6 @@ from thjax.systems.temporal_gan.config import (
 
 KEY = jax.random.key(0)
 SDA = dict(audio_rate=50_000, audio_window=10_000, audio_channels=(2, 3, 4, 4, 3))
-
-
-def quick_jit(function):
-    """Compiled in a hurry: these programs are small and run once or twice."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def narrow(generator=None, discriminators=None, losses=None, **fields) -> Config:

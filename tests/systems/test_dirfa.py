@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from dirfa_narrow import KEY, KINDS, built, entered, make_batch, narrow, quick_jit
+from dirfa_narrow import KEY, KINDS, built, entered, make_batch, narrow
 from dirfa_twin import TwinMapper, convert, nats, randomise, slope
 
 from configs import dirfa as variants
+from tests.quick import quick_jit
 from thjax import systems
 from thjax.core.context import Context
 from thjax.core.rngs import Rngs

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dirfa_narrow import built, make_batch, narrow, quantiser_of, quick_jit, random_weights, shard_statistics
+from dirfa_narrow import built, make_batch, narrow, quantiser_of, random_weights, shard_statistics
 
 from data_pipelines import histograms, statistics
 from data_pipelines.schema import POSE, DataError
+from tests.quick import quick_jit
 from thjax import systems
 from thjax.core.rngs import Rngs
 from thjax.evaluate.animation import clips

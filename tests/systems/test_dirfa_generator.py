@@ -9,11 +9,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dirfa_generator_narrow import KEY, KINDS, SIDE, entered, make_batch, narrow, quick_jit  # noqa: E402
+from dirfa_generator_narrow import KEY, KINDS, SIDE, entered, make_batch, narrow  # noqa: E402
 from dirfa_generator_twin import Discriminator, Generator, as_ours, randomise, spectral_as_ours  # noqa: E402
 
 from configs import dirfa_generator as variants  # noqa: E402
 from tests.blocks.compare import assert_close  # noqa: E402
+from tests.quick import quick_jit  # noqa: E402
 from thjax import systems  # noqa: E402
 from thjax.blocks.feature_layers import Pass  # noqa: E402
 from thjax.core.rngs import Rngs  # noqa: E402

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dirfa_narrow import KINDS, NARROW, built, changed, narrow, quick_jit, random_weights, shard_statistics
+from dirfa_narrow import KINDS, NARROW, built, changed, narrow, random_weights, shard_statistics
 
+from tests.quick import quick_jit
 from thjax.engine import GenerateRequest, NetState
 from thjax.systems.dirfa.config import SamplingConfig
 from thjax.systems.dirfa.networks import Mapper, blank_memory

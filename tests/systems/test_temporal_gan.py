@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
-from temporal_gan_narrow import KEY, SDA, close, compiled, make_batch, narrow, quick_jit, shaped
+from temporal_gan_narrow import KEY, SDA, close, compiled, make_batch, narrow, shaped
 from temporal_gan_twin import TWINS, TrainStep, convert, frames_to_torch, randomise
 
 from configs import temporal_gan as variants
+from tests.quick import quick_jit
 from thjax import systems
 from thjax.core.context import Context
 from thjax.core.rngs import Rngs

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from temporal_gan_narrow import KEY, SDA, entered, make_batch, narrow, quick_jit
+from temporal_gan_narrow import KEY, SDA, entered, make_batch, narrow
 
+from tests.quick import quick_jit
 from thjax import systems
 from thjax.engine import GenerateRequest, NetState
 from thjax.systems.temporal_gan import inputs

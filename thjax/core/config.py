@@ -120,5 +120,5 @@ class RunConfig:
 # Keys that a resumed run may change without --accept_changes: they alter speed or reporting, never the weights.
 FREE_ON_RESUME = (
     "train.steps", "train.log_every", "train.keep", "train.checkpoint_every",
-    "parallel.executor", "parallel.devices", "loader.workers", "loader.prefetch",
+    "parallel.executor", "parallel.devices", "parallel.fsdp", "parallel.tensor", "loader.workers", "loader.prefetch",
 )

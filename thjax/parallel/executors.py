@@ -1,5 +1,6 @@
 """Executors: one training step over all devices, by jit, shard_map or pmap, with the same result."""
 
+import abc
 import dataclasses
 from collections.abc import Mapping
 
@@ -63,7 +64,7 @@ def compile_step(
     return EXECUTORS[config.executor](make_step(stage, ctx, guard, accumulate), mesh, axes or {})
 
 
-class Executor:
+class Executor(abc.ABC):
     """A compiled step and the placement of what it takes. The state is donated: use the returned one."""
 
     def __init__(self, step: StepFn, mesh: Mesh, axes: LogicalAxes):
@@ -73,9 +74,9 @@ class Executor:
         self._step = self._spread(step)
         self._key: tuple[jax.Array, jax.Array] | None = None
 
+    @abc.abstractmethod
     def _spread(self, step: StepFn):
         """The jitted function (state, batch, key) -> (state, metrics) over the mesh."""
-        raise NotImplementedError
 
     def state_shardings(self, state: TrainState):
         """Where every leaf of a state of these shapes lies."""

@@ -5,6 +5,7 @@ the collectives (Xu et al. 2021, GSPMD); cutting layers this way is Shoeybi et a
 2020 (fsdp).
 """
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -69,13 +70,5 @@ def _joined(path) -> str:
 
 def bytes_per_device(tree, tree_shardings) -> int:
     """What the leaves of a tree take on one device."""
-    sizes = jax.tree.map(lambda leaf, sharding: _size(sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize, tree,
-                         tree_shardings)
-    return sum(jax.tree.leaves(sizes))
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
+    size = lambda leaf, sharding: math.prod(sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+    return sum(jax.tree.leaves(jax.tree.map(size, tree, tree_shardings)))

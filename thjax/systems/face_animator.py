@@ -15,8 +15,6 @@ class FaceAnimator(Protocol):
 
     def encode(self, picture: np.ndarray, z: np.ndarray) -> Any:
         """The photograph [H, W, 3] uint8 with its own labels [23], translation in mm of the stored crop; once."""
-        ...
 
     def frames(self, source: Any, vectors: Sequence[np.ndarray], rest: np.ndarray) -> np.ndarray:
         """Frames [n, H, W, 3] uint8 of vectors [n, 23]; `rest` [3] is their translation where the photograph's is."""
-        ...

@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from data_pipelines.prepare.crop_pose import FOCAL
-from data_pipelines.schema import AU_INTENSITY, POSE
 from thjax.core.precision import policy
 from thjax.face3d.camera import rotation_matrix
+from thjax.systems.motion_sampler import CHANNELS
 
-CHANNELS = AU_INTENSITY + POSE
-"""Z: 17 intensities, 0 to 5; Tx Ty Tz in mm of the stored crop; Rx Ry Rz in rad."""
+__all__ = ["CHANNELS", "MOST", "ROTATION", "TRANSLATION", "UNITS", "in_picture", "moved", "vectors"]
+
 UNITS, TRANSLATION, ROTATION = slice(0, 17), slice(17, 20), slice(20, 23)
+"""Of Z, `CHANNELS`: 17 intensities, 0 to 5; Tx Ty Tz in mm of the stored crop; Rx Ry Rz in rad."""
 MOST = 5.0
 """Strongest intensity of an action unit."""
 

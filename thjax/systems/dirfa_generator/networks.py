@@ -104,6 +104,7 @@ class Generator(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self):
+        """Detector, deformation, appearance, motion, and the decoder that the config names."""
         c, common = self.config, dict(norm=self.norm, dtype=self.dtype)
         self.detector = KeypointDetector(
             c.keypoints, c.detector_channels, c.depth, c.detector_volume, c.detector_shrink, **common
