@@ -30,9 +30,9 @@ NARROW = (
 )
 
 
-def thjax(*arguments, cwd):
+def thjax(*arguments, cwd, flags=""):
     # The commands share compiled programs, most of their time otherwise.
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cwd / "compiled")}
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cwd / "compiled"), "XLA_FLAGS": flags}
     result = subprocess.run(
         [sys.executable, "-m", "thjax.cli", *map(str, arguments)], cwd=cwd, env=environment, capture_output=True,
         text=True, timeout=580,

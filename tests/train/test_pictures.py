@@ -30,6 +30,13 @@ def test_a_row_is_still_truth_generated():
     assert image[11, 0, 0] == 60
 
 
+def test_without_a_still_the_first_valid_frame_is_shown():
+    one = sample(50)
+    del one["still"]
+    one["valid"] = np.array([0.0, 0.0, 1.0, 1.0, 1.0, 1.0])
+    assert pictures.strip([one])[3, :6, 0].tolist() == [2] * 6
+
+
 def test_at_most_four_clips():
     assert pictures.strip([sample(1)] * 9).shape[0] == 4 * 8
 

@@ -60,7 +60,9 @@ class Loop:
         step = int(standing.state.step)
         if first:
             write_config(run)
-        logs = Logs(run.out, step, standing.book.evaluated_step) if first else NoLogs()
+        # A stage begins with nothing evaluated, and after all that the stages before it evaluated.
+        evaluated_step = max(standing.book.evaluated_step, step - int(standing.state.stage_step))
+        logs = Logs(run.out, step, evaluated_step) if first else NoLogs()
         saver = Saver(run.out, run.config.train.keep, saved=(step, standing.book) if step else None)
         tools = Tools(run, self._interruption, logs, saver, Films(), self._command)
         try:

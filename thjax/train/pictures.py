@@ -22,7 +22,8 @@ def strip(samples: list[Mapping[str, Any]]) -> np.ndarray:
     """One row per clip: the still, then frames of the truth, then the generated frames of the same moments.
 
     Args:
-        samples: of `{"still": [H, W, 3], "frames": [T, H, W, 3], "generated": [T, H, W, 3], "valid": [T]}`, uint8.
+        samples: of `{"still": [H, W, 3], "frames": [T, H, W, 3], "generated": [T, H, W, 3], "valid": [T]}`, uint8;
+            where a system takes no still, the first valid frame is shown, from which it drew the others.
 
     Returns:
         [rows, columns, 3] uint8, white between the three parts.
@@ -31,11 +32,10 @@ def strip(samples: list[Mapping[str, Any]]) -> np.ndarray:
     for sample in samples[:STRIP_CLIPS]:
         count = max(1, int(sample["valid"].sum()))
         moments = np.linspace(0, count - 1, STRIP_FRAMES).round().astype(int)
-        height = sample["still"].shape[0]
-        gap = np.full((height, GAP, 3), 255, np.uint8)
-        rows += [
-            np.concatenate([sample["still"], gap, *sample["frames"][moments], gap, *sample["generated"][moments]], 1)
-        ]
+        frames = sample["frames"]
+        still = sample["still"] if "still" in sample else frames[np.argmax(sample["valid"] > 0)]
+        gap = np.full((len(still), GAP, 3), 255, np.uint8)
+        rows += [np.concatenate([still, gap, *frames[moments], gap, *sample["generated"][moments]], 1)]
     return np.concatenate(rows, axis=0)
 
 

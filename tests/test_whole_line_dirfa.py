@@ -1,0 +1,66 @@
+"""The line of dirfa once, as a user types it: corpus, mapper, generator across a resume, both on one photograph."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import wavfile
+
+from data_pipelines.media import probe
+from data_pipelines.synthetic.preview import contact_sheet
+from tests import test_whole_line
+
+pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500)]
+
+CORPUS = ("--speakers", "4", "--clips", "2", "--size", "64", "--motion", "natural", "--test_speakers", "1",
+          "--validation_speakers", "1")
+# Narrow enough to compile in seconds; the topologies are those of the small variants.
+MAPPER = ("--mapper.width", "16", "--mapper.layers", "1", "--mapper.heads", "2", "--schedule.steps", "2",
+          "--data.batch", "4", "--train.log_every", "1", "--train.evaluate_every", "2", "--train.evaluate_clips", "2")
+GENERATOR = (
+    "--generator.detector_channels", "4", "6", "8", "--generator.detector_volume", "4", "--generator.channels", "4", "6",
+    "--generator.volume_channels", "4", "--generator.motion_channels", "4", "6", "--generator.decoder_features", "6",
+    "--generator.decoder_channels", "4", "--discriminator.channels", "4", "6", "8", "--data.batch", "4",
+    "--schedule.reconstruction_steps", "2", "--schedule.steps", "2", "--train.log_every", "1",
+    "--train.evaluate_every", "2", "--train.evaluate_clips", "1", "--train.checkpoint_every", "1",
+)
+
+
+def thjax(*arguments, cwd):
+    # Compiled in a hurry: a handful of steps of networks this small.
+    return test_whole_line.thjax(*arguments, cwd=cwd, flags="--xla_backend_optimization_level=0")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dirfa")
+    thjax("data", "synth", *CORPUS, "--out", "corpus", cwd=folder)
+    thjax("train", "dirfa:demo", "--data", "corpus", "--out", "mapper", *MAPPER, cwd=folder)
+    train = ("train", "dirfa_generator:tiny", "--data", "corpus", "--out", "generator", *GENERATOR)
+    thjax(*train, "--train.steps", "3", cwd=folder)
+    thjax(*train, cwd=folder)
+    return folder
+
+
+def test_the_generator_trains_its_two_stages_across_a_resume(work):
+    lines = [json.loads(line) for line in (work / "generator" / "metrics.jsonl").read_text().splitlines()]
+    trained = [line for line in lines if line["kind"] == "train"]
+    assert [(line["stage"], line["step"]) for line in trained] == [
+        ("reconstruction", 1), ("reconstruction", 2), ("adversarial", 3), ("adversarial", 4)]
+    # The first stage's is kept although the second, in which the run was resumed, had none yet.
+    assert [line["step"] for line in lines if line["kind"] == "validation"] == [2, 4]
+    with Image.open(work / "generator" / "evaluations" / "4" / "strip.png") as strip:
+        assert strip.size == (9 * 64 + 4, 64)  # first frame, four true ones, four drawn ones
+
+
+def test_one_photograph_moves_in_two_ways(work):
+    Image.fromarray(contact_sheet(people=1, size=96, seed=5)[:96, :96]).save(work / "face.png")
+    np.savez(work / "face.npz", au=np.zeros(17), pose=np.array([0, 0, 800, 0, 0, 0.0]))
+    rng = np.random.default_rng(0)
+    speech = 3000 * rng.standard_normal(16_000) * np.sin(np.arange(16_000) / 900) ** 2
+    wavfile.write(work / "speech.wav", 16_000, speech.astype(np.int16))
+    thjax("generate", "--checkpoint", "mapper", "--checkpoint", "generator", "--image", "face.png", "--labels",
+          "face.npz", "--audio", "speech.wav", "--out", "out.mp4", "--samples", "2", cwd=work)
+    found = probe(work / "out.mp4")
+    assert (found.width, found.height, found.frames) == (128, 64, 25)
