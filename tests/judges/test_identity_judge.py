@@ -48,11 +48,31 @@ def test_crop_follows_nose_and_eyes_alone():
     np.testing.assert_allclose(got, np.stack([want, want]), atol=1e-3)
 
 
-def test_picture_moved_within_its_frame_keeps_its_embedding(judge):
+def test_a_mirrored_face_has_the_same_embedding(judge):
+    codes = np.random.default_rng(1).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
+    np.testing.assert_allclose(
+        judge.embed_faces(np.ascontiguousarray(codes[:, :, ::-1])), judge.embed_faces(codes), atol=1e-5)
+
+
+def test_a_smooth_shade_is_taken_away():
+    face = np.random.default_rng(2).uniform(60, 120, (1, SIDE, SIDE, 3)).astype(np.float32)
+    across = np.exp(np.linspace(-0.35, 0.35, SIDE))[None, None, :, None]
+    plain, shaded = (np.asarray(identity.against_surroundings(jnp.asarray(x))) for x in (face, face * across))
+    left = np.abs(shaded - plain)[:, 16:-16, 16:-16].mean()  # a window at the border lies on one side
+    assert left < 0.15 * np.abs(np.log((face * across + identity.DARK) / (face + identity.DARK))).mean()
+    grey = np.asarray(identity.against_surroundings(jnp.full((1, SIDE, SIDE, 3), 90.0)))
+    np.testing.assert_allclose(grey, 0, atol=1e-5)
+
+
+def test_picture_moved_within_its_frame_keeps_its_crop_and_embedding(judge):
     frames, landmarks = faces(3, 96, 72)
     padded = np.pad(frames, [(0, 0), (11, 5), (20, 8), (0, 0)], mode="edge")
-    np.testing.assert_allclose(
-        judge.embed(padded, landmarks + np.float32([20, 11])), judge.embed(frames, landmarks), atol=2e-3)
+    here, there = identity.face_crops(frames, landmarks), identity.face_crops(padded, landmarks + np.float32([20, 11]))
+    assert np.abs(here.astype(int) - there).max() <= 1  # rounding
+    rounding = np.random.default_rng(3).integers(-1, 2, here.shape)
+    least = np.abs(judge.embed_faces(np.clip(here + rounding, 0, 255).astype(np.uint8)) - judge.embed_faces(here)).max()
+    apart = np.abs(judge.embed(padded, landmarks + np.float32([20, 11])) - judge.embed(frames, landmarks)).max()
+    assert apart <= least
 
 
 def test_what_cannot_be_judged_is_named(judge):

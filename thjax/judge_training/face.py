@@ -49,8 +49,9 @@ class Recipe:
         network: sizes.
         seed: of material, weights and batches.
         people: faces that stills are drawn of.
-        pointed: share of the people, in clips too, whose landmarks are told; of the others it learns the rest. Where
-            faces hide their outline, two judges guess it alike, unless they learnt it from few and from other people.
+        pointed: share of the people, in clips too, whose landmarks are told; of the others only the stable ones, which
+            align the second look. Where faces hide their outline, two judges guess it alike, unless they learnt it from
+            few and from other people.
         stills: pictures of each, and as many again under other hair; those that the judge of identity takes.
         still_size: pixels of their sides.
         speakers: who speak in clips of whole frames.
@@ -143,7 +144,7 @@ def examine(variables: Mapping[str, Any], recipe: Recipe, folder: Path, split: s
 
 
 def told(made: Iterator[Batch], parts: tuple[Faces, ...], recipe: Recipe) -> Iterator[Batch]:
-    """Batches of equal groups from each part, with `pointed` instead of `person`: 1 where landmarks are told."""
+    """Batches of equal groups from each part, with `pointed` instead of `person`: 1 where all landmarks are told."""
     last = np.array([max(1, int(recipe.pointed * (part.person.max() + 1))) for part in parts])
     for batch in made:
         people = batch.pop("person").reshape(len(parts), -1)
@@ -181,6 +182,7 @@ def loss_terms(stable: jax.Array, answers: Mapping[str, jax.Array], batch: Mappi
     mean = lambda per_row, rows: (per_row * rows).sum() / jnp.maximum(rows.sum(), 1)
     over = lambda values: values.reshape(len(values), -1).mean(1)
     points = _bend(answers["landmarks"] - batch["landmarks"]) * _POINT_WEIGHTS[:, None]
+    stable_points = points[:, judge.STABLE]
     units = jnp.square((answers["expression"] - batch["expression"]) / _EXPRESSION_UNIT) * _EXPRESSION_WEIGHTS
     true_gap = judge.lip_gap(batch["landmarks"])
     gap = _bend((judge.lip_gap(answers["landmarks"]) - true_gap) / _GAP_UNIT)
@@ -188,7 +190,8 @@ def loss_terms(stable: jax.Array, answers: Mapping[str, jax.Array], batch: Mappi
     blink = optax.sigmoid_binary_cross_entropy(answers["blink"], batch["blink"])
     return {
         "finder": over(_bend(stable - batch["stable"])).mean(),  # every row's whole frame shows a face
-        "landmarks": mean(over(points), pointed), "gap": mean(gap, is_face),
+        "landmarks": mean(over(points), pointed) + mean(over(stable_points), is_face - pointed),
+        "gap": mean(gap, is_face),
         "expression": mean(over(units), is_face),
         "rotation": mean(over(_bend((answers["rotation"] - batch["rotation"]) / np.radians(2))), is_face),
         "origin": mean(over(_bend(answers["origin"] - batch["origin"])), is_face),

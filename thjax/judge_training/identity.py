@@ -23,7 +23,7 @@ from thjax.judge_training import verification
 from thjax.judge_training.fit import fit
 from thjax.judge_training.stills import Stills, draw_stills
 from thjax.judges import identity as judges
-from thjax.judges.identity import SIDE, Judge, face_affine, scaled
+from thjax.judges.identity import SIDE, Judge, against_surroundings, face_affine
 from thjax.optim.schedules import cosine, warmed_up
 
 SHIFT, ZOOM, TURN = 2.5, 0.06, math.radians(4)
@@ -31,7 +31,7 @@ SHIFT, ZOOM, TURN = 2.5, 0.06, math.radians(4)
 SMALL_HEIGHTS = (40, 96)
 """Heights of the canonical crops through which a part of the pictures comes: generated frames are such crops, enlarged
 where a system's size is below the judges'."""
-BRIGHTNESS, CONTRAST, TINT = 0.3, 0.1, 0.03
+BRIGHTNESS, CONTRAST, TINT = 0.3, 0.1, 0.08
 """Largest change of the logarithm of all channels, of the spread around the mean, and of the logarithm of each."""
 TRAITS = tuple(index for index, name in enumerate(COEFFICIENT_NAMES)
                if name.startswith(("shape_", "albedo_")) and not name.startswith("albedo_hair"))
@@ -92,7 +92,7 @@ class Classifier(nn.Module):
 
     @nn.compact
     def __call__(self, faces: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """[N, 64, 64, 3] in [-1, 1] -> cosines [N, people], traits [N, K]; with the batch's own statistics."""
+        """[N, 64, 64, 3] as `Network` -> cosines [N, people], traits [N, K]; with the batch's own statistics."""
         codes = judges.Network(self.config, name="network")(faces, train=True)
         people = self.param("people", nn.initializers.normal(1.0), (self.config.code, self.people))
         traits = nn.Dense(len(TRAITS), name="traits")(codes * math.sqrt(self.config.code))
@@ -133,7 +133,7 @@ def _loss(recipe: Recipe, classifier: Classifier) -> Callable:
     """CosFace (Wang et al. 2018): cross-entropy of scaled cosines, with a margin on the right one."""
 
     def loss(params, rest, batch, key):
-        faces = scaled(altered(batch["faces"], key))
+        faces = against_surroundings(altered(batch["faces"], key))
         (cosines, traits), rest = classifier.apply({"params": params, **rest}, faces, mutable=list(rest))
         right = jax.nn.one_hot(batch["people"], recipe.identities)
         logits = recipe.scale * (cosines - batch["margin"] * right)
@@ -144,11 +144,12 @@ def _loss(recipe: Recipe, classifier: Classifier) -> Callable:
 
 
 def altered(faces: jax.Array, key: jax.Array) -> jax.Array:
-    """Other light and exposure: faces `[N, H, W, 3]`, 0 to 255 -> float32, 0 to 255."""
-    level, spread, tint = jax.random.split(key, 3)
+    """Other light and exposure, half of them mirrored: faces `[N, H, W, 3]`, 0 to 255 -> float32, 0 to 255."""
+    level, spread, tint, side = jax.random.split(key, 4)
     draw = lambda key, channels, limit: jax.random.uniform(
         key, (len(faces), 1, 1, channels), jnp.float32, -limit, limit)
     x = faces.astype(jnp.float32)
+    x = jnp.where(jax.random.bernoulli(side, shape=(len(x), 1, 1, 1)), x, x[:, :, ::-1])
     mean = x.mean((1, 2, 3), keepdims=True)
     x = mean + (x - mean) * (1 + draw(spread, 1, CONTRAST))
     return jnp.clip(x * jnp.exp(draw(level, 1, BRIGHTNESS) + draw(tint, 3, TINT)), 0, 255)

@@ -23,6 +23,10 @@ SIDE = 64
 """Pixels of a face's side, as the network sees it."""
 FACE_BOX = (-7.0, 0.0, 62.0)
 """Left, top and side of the face in 64ths of the canonical crop's height: forehead to chin, ear to ear."""
+SURROUNDINGS = 8.0
+"""Deviation in pixels of what counts as around."""
+DARK, CONTRAST = 12.0, 2.0
+"""Added before the logarithm, so that noise in the dark stays small; and what brings the deviation near one."""
 SMALLEST_FRAME = 48
 BATCH = 64
 """Faces that are embedded at once."""
@@ -48,7 +52,7 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(self, faces: jax.Array, train: bool = False) -> jax.Array:
-        """[N, 64, 64, 3] RGB in [-1, 1] -> [N, code] unit vectors. `train` uses the batch's own statistics."""
+        """[N, 64, 64, 3] of `against_surroundings` -> [N, code] unit vectors. `train` uses the batch's own statistics."""
         x = faces
         for index, features in enumerate(self.config.channels):
             x = Conv(features, 4, 2, 1, bias=False, name=f"conv_{index}")(x)
@@ -70,9 +74,17 @@ def face_crops(frames: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return warp(frames, face_affine(landmarks), (SIDE, SIDE))
 
 
-def scaled(faces: jax.Array) -> jax.Array:
-    """Pixels 0 to 255 as the network takes them, float32 in [-1, 1]."""
-    return faces.astype(jnp.float32) / 127.5 - 1
+def against_surroundings(faces: jax.Array) -> jax.Array:
+    """Pixels 0 to 255 as the network takes them: logarithms less the mean grey logarithm around, float32.
+
+    A smooth shade over a face multiplies, and goes; what stays is colour and local contrast.
+    """
+    logs = jnp.log(faces.astype(jnp.float32) + DARK)
+    apart = np.subtract.outer(np.arange(SIDE), np.arange(SIDE))
+    near = np.exp(-np.square(apart / SURROUNDINGS) / 2)
+    near = jnp.asarray(near / near.sum(1, keepdims=True), jnp.float32)  # at a border fewer pixels count
+    around = near @ logs.mean(-1) @ near.T
+    return CONTRAST * (logs - around[..., None])
 
 
 class Judge:
@@ -107,8 +119,9 @@ class Judge:
             landmarks: `[N, 68, 2]` pixels of `frames`, iBUG order, finite; 33, 36, 39, 42 and 45 are used.
 
         Returns:
-            float32 `[N, D]` unit vectors. The dot product of two is their cosine, 1 for the same picture; people who
-            differ lie around 0.
+            float32 `[N, D]` unit vectors, each the mean of what the network makes of a face and of its mirror image,
+            which cancels half of what a lamp or a turn does. The dot product of two is their cosine, 1 for the same
+            picture; people who differ lie around 0.
 
         Raises:
             ValueError: frames or landmarks of another kind, or landmarks that are not finite.
@@ -128,7 +141,9 @@ class Judge:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _embed(config: Config, variables: Mapping[str, Any], faces: jax.Array) -> jax.Array:
-    return Network(config).apply(variables, scaled(faces))
+    embed = lambda side: Network(config).apply(variables, against_surroundings(side))
+    mean = embed(faces) + embed(faces[:, :, ::-1])
+    return mean / jnp.linalg.norm(mean, axis=1, keepdims=True)
 
 
 def _check(frames: np.ndarray, landmarks: np.ndarray) -> None:
