@@ -19,7 +19,8 @@ CORPUS = ("--speakers", "4", "--clips", "2", "--size", "64", "--motion", "natura
 MAPPER = ("--mapper.width", "16", "--mapper.layers", "1", "--mapper.heads", "2", "--schedule.steps", "2",
           "--data.batch", "4", "--train.log_every", "1", "--train.evaluate_every", "0")
 GENERATOR = (
-    "--generator.detector_channels", "4", "6", "8", "--generator.detector_volume", "4", "--generator.channels", "4", "6",
+    "--generator.detector_channels", "4", "6", "8", "--generator.detector_volume", "4",
+    "--generator.channels", "4", "6",
     "--generator.volume_channels", "4", "--generator.motion_channels", "4", "6", "--generator.decoder_features", "6",
     "--generator.decoder_channels", "4", "--discriminator.channels", "4", "6", "8", "--data.batch", "4",
     "--schedule.reconstruction_steps", "2", "--schedule.steps", "2", "--train.log_every", "1",

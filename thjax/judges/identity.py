@@ -52,7 +52,7 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(self, faces: jax.Array, train: bool = False) -> jax.Array:
-        """[N, 64, 64, 3] of `against_surroundings` -> [N, code] unit vectors. `train` uses the batch's own statistics."""
+        """`against_surroundings` [N, 64, 64, 3] -> [N, code] unit vectors. `train` uses the batch's own statistics."""
         x = faces
         for index, features in enumerate(self.config.channels):
             x = Conv(features, 4, 2, 1, bias=False, name=f"conv_{index}")(x)
