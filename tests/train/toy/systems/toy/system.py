@@ -73,7 +73,7 @@ class System:
             return Network(modules[name], lambda key: modules[name].init(key, *map(jnp.zeros, shapes[name])))
 
         self.networks = {name: network(name) for name in modules}
-        self.evaluators = {"reconstruction": self.reconstruct}
+        self.evaluators = {"reconstruction": self.reconstruct, "points": self.measure}
         self.stages = self.make_stages()
 
     def make_stages(self):
@@ -106,6 +106,7 @@ class System:
             init={"landmarks": Source("fresh")},
             phases=(GradPhase((Trained("landmarks", points),), self.fit, every=2),),
             ema=Ema(("landmarks",), 0.9),
+            evaluate=("points",),
         )
         return warm, gan
 
@@ -113,6 +114,11 @@ class System:
         made = self.networks["landmarks"].module.apply({"params": params["landmarks"]}, features(batch))
         error = jnp.square(made - batch["landmarks"][:, :, 60:62].reshape(*made.shape) / 16)
         return ctx.mean(error, batch["valid"]), Aux({"landmark_loss": ctx.mean(error, batch["valid"])})
+
+    def measure(self, nets, batch, rngs, ctx):
+        made = self.networks["landmarks"].module.apply({"params": nets["landmarks"].params}, features(batch))
+        error = jnp.abs(made - batch["landmarks"][:, :, 60:62].reshape(*made.shape) / 16).mean(-1)
+        return Evaluation({"distance": (error * batch["valid"]).sum(1) / batch["valid"].sum(1)})
 
     def fakes(self, params, nets, batch, rngs, ctx):
         points = self.networks["landmarks"].module.apply({"params": nets["landmarks"].params}, features(batch))
