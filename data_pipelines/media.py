@@ -183,7 +183,7 @@ def probe(path: str | os.PathLike) -> Probe:
         DataError: missing, empty, not readable by ffmpeg, or without picture and sound.
     """
     path = existing_file(path, "media")
-    with _opened(path) as container:
+    with opened(path) as container:
         video, audio = container.streams.video, container.streams.audio
         if not video and not audio:
             raise DataError(f"{path}: has neither picture nor sound; give a video or an audio file")
@@ -209,7 +209,7 @@ def video_frames(path: str | os.PathLike) -> Iterator[np.ndarray]:
         DataError: missing, empty, not readable by ffmpeg or without video.
     """
     path = existing_file(path, "video")
-    with _opened(path) as container:
+    with opened(path) as container:
         if not container.streams.video:
             raise DataError(f"{path}: has no video stream")
         for frame in container.decode(container.streams.video[0]):
@@ -217,7 +217,8 @@ def video_frames(path: str | os.PathLike) -> Iterator[np.ndarray]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path):
+def opened(path: Path):
+    """A PyAV container; whatever ffmpeg cannot read is a DataError."""
     av = pyav(f"{path}: reading video")
     try:
         with av.open(str(path)) as container:

@@ -72,7 +72,7 @@ def test_a_face_speaks(work):
 def test_a_table_with_controls(work):
     printed = thjax("evaluate", "--checkpoint", "run", "--data", "corpus", "--out", "table", cwd=work)
     rows = json.loads((work / "table" / "table.json").read_text())["rows"]
-    assert list(rows) == ["ours", "copy_first_frame", "wrong_audio", "silent_audio", "re_encoded_truth", "static_pose",
+    assert list(rows) == ["re_encoded_truth", "ours", "copy_first_frame", "wrong_audio", "silent_audio", "static_pose",
                           "replayed_pose", "independent_pose"]
     judged = {"wer[synthetic]", "lse_c[synthetic]", "lmd[synthetic]", "acd[synthetic, head 64]", "hs[synthetic]"}
     assert judged <= rows["ours"].keys()

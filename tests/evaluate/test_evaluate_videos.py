@@ -41,7 +41,7 @@ def folders(tmp_path_factory):
     np.save(reference / "a.landmarks.npy", planted.clip(count=FRAMES).landmarks)
     write_mp4(reference / "alone.mp4", picture(3), sound())
     write_mp4(videos / "extra.mp4", picture(3), sound())
-    unlike = {"longer": (picture(4, FRAMES + 1), picture(4)), "larger": (picture(4, size=96), picture(4)),
+    unlike = {"longer": (picture(4, FRAMES + 6), picture(4)), "wider": (picture(4, size=96)[:, :64], picture(4)),
               "faceless": (picture(5), picture(5, blind=True))}
     for name, (made, true) in unlike.items():
         write_mp4(videos / f"{name}.mp4", made, None)
@@ -49,8 +49,9 @@ def folders(tmp_path_factory):
     for name, audio in (("mute", None), ("silent", np.zeros(FRAMES * 640, np.int16))):
         write_mp4(videos / f"{name}.mp4", picture(6), None)
         write_mp4(reference / f"{name}.mp4", picture(6), audio)
-    write_mp4(videos / "slow.mp4", picture(6), None, fps=20)
-    write_mp4(reference / "slow.mp4", picture(6), sound())
+    (reference / "mumbled.align").write_text("0 25000\n")
+    for side in (videos, reference):
+        write_mp4(side / "mumbled.mp4", picture(6), sound())
     for name, side, other in (("torn", videos, reference), ("torn_truth", reference, videos)):
         write_mp4(other / f"{name}.mp4", picture(7), sound())
         (side / f"{name}.mp4").write_bytes((other / f"{name}.mp4").read_bytes()[:300])
@@ -63,18 +64,42 @@ def test_what_fits_is_judged_and_the_rest_is_counted_and_named(folders):
     assert result.keys == ["a", "b", "c"] and [truth.key for truth in shown.truths][:1] == ["a"]
     assert result.not_judged == {
         "no video of this name": ["alone.mp4"], "no reference of this name": ["extra.mp4"],
-        "no face in the reference": ["faceless.mp4"], "video and reference differ in size": ["larger.mp4"],
-        "video and reference differ in length": ["longer.mp4"], "no sound in the reference": ["mute.mp4", "silent.mp4"],
-        "the video has not 25 frames a second": ["slow.mp4"], "the video cannot be read": ["torn.mp4"],
-        "the reference cannot be read": ["torn_truth.mp4"],
+        "no face in the reference": ["faceless.mp4"], "video and reference differ in shape": ["wider.mp4"],
+        "video and reference differ in length by more than 5 frames": ["longer.mp4"],
+        "no sound in the reference": ["mute.mp4", "silent.mp4"], "the words cannot be read": ["mumbled.mp4"],
+        "the video cannot be read": ["torn.mp4"], "the reference cannot be read": ["torn_truth.mp4"],
     }
+    assert not result.adapted and "hs stands without independent_pose" in result.cautions[-1]
     rows = result.rows
-    assert list(rows)[:4] == ["ours", "copy_first_frame", "shuffled_pairing", "re_encoded_truth"]
+    assert list(rows)[:4] == ["re_encoded_truth", "ours", "copy_first_frame", "shuffled_pairing"]
     assert rows["ours"]["psnr"].mean > 30 > rows["copy_first_frame"]["psnr"].mean
     # Landmarks lie beside one reference; the judge of faces found those of the others.
     assert rows["ours"]["mouth_psnr"].n == 1 and rows["ours"]["mouth_psnr[synthetic]"].n == 2
     assert rows["ours"]["acd[synthetic, head 64]"].n == 3 and "wer[synthetic]" not in rows["ours"]
     assert rows["ours"]["psnr"].ci95_speakers is None
+
+
+def test_what_others_write_is_made_to_fit_and_named(tmp_path):
+    videos, reference = tmp_path / "made", tmp_path / "true"
+    true = picture(8, 25)
+    for name, made, fps in (("alike", true, 25), ("enlarged", true.repeat(2, 1).repeat(2, 2), 25),
+                            ("fast", true.repeat(2, 0), 50), ("short", true[:22], 25)):
+        write_mp4(videos / f"{name}.mp4", made, None, fps=fps)
+        write_mp4(reference / f"{name}.mp4", true, sound(25))
+    (reference / "short.align").write_text("0 5000 sil\n5000 12000 bin\n12000 20000 blue\n")
+    collected, shown = collect_videos(videos, reference, judges=planted.judges())
+    result = result_of(collected, "")
+    assert not result.not_judged and result.adapted == {
+        "the video was scaled to the reference's size": ["enlarged.mp4"],
+        "the video was read at 25 frames a second by its timestamps": ["fast.mp4"],
+        "cut at the end, by at most 5 frames, to the shorter of video and reference": ["short.mp4"],
+    }
+    alike, *others = result.per_clip["ours"]["psnr"]
+    assert alike == 100 and min(others) > 35  # a codec and a resampling; a wrong frame has 15
+    truths = {truth.key: truth for truth in shown.truths}
+    assert len(truths["short"].frames) == 22 and truths["short"].words == [("bin", 0.2, 0.48), ("blue", 0.48, 0.8)]
+    few, _ = collect_videos(videos, reference, judges=planted.judges(), limit=2)
+    assert [clip.key for clip in few.clips.values()] == ["alike", "short"]
 
 
 def test_the_command_writes_and_prints_everything(folders, tmp_path, monkeypatch, capsys):
@@ -85,7 +110,7 @@ def test_the_command_writes_and_prints_everything(folders, tmp_path, monkeypatch
     printed = capsys.readouterr().out
     written = json.loads((tmp_path / "table.json").read_text())
     assert written["not_judged"]["no video of this name"] == ["alone.mp4"] and "alone.mp4" in printed
-    assert list(written["rows"])[0] == "ours" and "3 clips judged, 10 not" in printed
+    assert list(written["rows"])[0] == "re_encoded_truth" and "3 clips judged, 10 not" in printed
     assert all(len(line) <= command.PIPE_COLUMNS for line in printed.splitlines())
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 3 and "Clips not judged" in page

@@ -47,6 +47,7 @@ class Collected:
         features: {row: {source: Features}}; also of the truth.
         left_out: {reason: {row: {number: [metrics]}}}.
         not_judged: {reason: [names]} of clips that appear in no row.
+        adapted: {what was done: [names]} of clips that were made to fit before they were measured.
     """
 
     about: dict
@@ -56,6 +57,7 @@ class Collected:
     features: dict[str, dict[FeatureSource, Features]] = dataclasses.field(default_factory=dict)
     left_out: dict[str, dict[str, dict[int, list[str]]]] = dataclasses.field(default_factory=dict)
     not_judged: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    adapted: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     def add(self, row: str, number: int, measured: Measurement) -> None:
         """Takes the measurement of one clip of one row."""
@@ -91,10 +93,12 @@ class Collected:
                             "give every --shard I/N once")
         rows = _union(self.rows, other.rows, lambda a, b: _union(a, b, lambda x, y: x | y))
         left_out = _union(self.left_out, other.left_out, lambda a, b: _union(a, b, lambda x, y: x | y))
-        not_judged = _union(self.not_judged, other.not_judged, lambda a, b: sorted({*a, *b}))
+        names = lambda a, b: sorted({*a, *b})
+        not_judged = _union(self.not_judged, other.not_judged, names)
+        adapted = _union(self.adapted, other.adapted, names)
         features = _union(self.features, other.features, lambda a, b: _union(a, b, _sum))
         return Collected(self.about, self.total, self.clips | other.clips, rows,
-                         features, left_out, not_judged)
+                         features, left_out, not_judged, adapted)
 
     def write(self, directory: pathlib.Path) -> pathlib.Path:
         """Writes `measurements.npz`, whole or not at all; numbers come back to the bit."""
@@ -103,7 +107,7 @@ class Collected:
             "clips": {number: [clip.key, clip.speaker] for number, clip in self.clips.items()},
             "rows": {row: {name: {number: [ratio.above, ratio.below] for number, ratio in values.items()}
                            for name, values in metrics.items()} for row, metrics in self.rows.items()},
-            "left_out": self.left_out, "not_judged": self.not_judged,
+            "left_out": self.left_out, "not_judged": self.not_judged, "adapted": self.adapted,
             "features": [[row, list(source), features.moments.count] for row, source, features in self._features()],
         }
         arrays = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
@@ -149,7 +153,8 @@ class Collected:
             features.setdefault(row, {})[FeatureSource(*source)] = Features(moments, arrays[f"kept/{number}"])
         left_out = {reason: {row: {int(number): names for number, names in numbers.items()}
                              for row, numbers in by_row.items()} for reason, by_row in header["left_out"].items()}
-        return cls(header["about"], header["total"], clips, rows, features, left_out, header["not_judged"])
+        return cls(header["about"], header["total"], clips, rows, features, left_out, header["not_judged"],
+                   header["adapted"])
 
 
 def check_complete(collected: Collected) -> None:

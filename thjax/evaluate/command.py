@@ -11,7 +11,7 @@ from rich.console import Console
 from thjax.checkpoint import load_run
 from thjax.checkpoint.names import checkpoint_name
 from thjax.core.errors import UserError
-from thjax.evaluate import report
+from thjax.evaluate import report, versus
 from thjax.evaluate.collected import Collected, check_complete
 from thjax.evaluate.judges import Judges
 from thjax.evaluate.passes import Shard, cores
@@ -38,12 +38,15 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--videos", type=pathlib.Path, metavar="DIR", help="folder of mp4; needs --reference and --out")
     what.add_argument("--merge", type=pathlib.Path, nargs="+", metavar="DIR",
                       help="folders of all shards, made one table; needs --out")
+    what.add_argument("--compare", type=pathlib.Path, nargs="+", metavar="DIR",
+                      help="folders of finished evaluations on the same clips: every pair of systems on every metric, "
+                      "with Holm's correction; with --out also as comparison.json")
     what.add_argument("--calibrate", action="store_true", help="plant faults of known size in the embedded corpus and "
                       "hold every metric against what it must make of them; exit 1 where one does not; needs --out")
     parser.add_argument("--data", type=pathlib.Path, metavar="DIR", help="prepared corpus")
     parser.add_argument("--reference", type=pathlib.Path, metavar="DIR",
-                        help="true mp4 of the same names as in --videos, with sound, 25 frames a second; NAME"
-                        ".landmarks.npy [T, 68, 2] may lie beside NAME.mp4")
+                        help="true mp4 of the same names as in --videos, with sound; beside NAME.mp4 may lie "
+                        "NAME.landmarks.npy [T, 68, 2] and NAME.align, the words as GRID has them")
     parser.add_argument("--split", default="test", help="split of the corpus (default: %(default)s)")
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="where table.json, clips.csv, report.html and "
                         "its pictures go (default with --checkpoint: its folder/evaluate-SPLIT)")
@@ -57,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--which", default="best", type=checkpoint_name, metavar="best|latest|STEP",
                         help="checkpoint of the run (default: %(default)s on validation)")
     parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
-    parser.add_argument("--clips", type=int, default=0, help="clips to use, spread over the split (default: all)")
+    parser.add_argument("--clips", type=int, default=0,
+                        help="clips to use, spread over the split or the folder (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the sampler's noise (default: %(default)s)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="I/N",
                         help="measure a part of the clips, on one of N processes or hosts; then --merge")
@@ -69,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
 def run(argv: list[str]) -> int:
     """Runs the command; returns its exit code."""
     arguments = parser().parse_args(argv)
+    if arguments.compare:
+        return _compare(arguments.compare, arguments.out, shlex.join(["thjax", "evaluate", *argv]))
     out = _out(arguments)
     if arguments.calibrate:
         return _calibrate(out, arguments.workers)
@@ -106,7 +112,7 @@ def _collect(arguments, out: pathlib.Path, update) -> tuple[Collected, list[path
     if arguments.videos:
         judges = _judges(arguments)
         collected, shown = collect_videos(arguments.videos, arguments.reference, arguments.metrics, judges,
-                                          arguments.shard, update)
+                                          arguments.shard, update, arguments.clips)
         return collected, report.draw(shown, judges, out)
     loaded = load_run(arguments.checkpoint, which=arguments.which, ema=not arguments.no_ema)
     if isinstance(loaded.system.sampler(loaded.nets, loaded.stats), MotionSampler):
@@ -147,6 +153,19 @@ def _out(arguments) -> pathlib.Path:
         return arguments.out
     part = f"-{arguments.shard.index}-of-{arguments.shard.count}" if arguments.shard.count > 1 else ""
     return arguments.checkpoint / f"evaluate-{arguments.split}{part}"
+
+
+def _compare(folders: list[pathlib.Path], out: pathlib.Path | None, command: str) -> int:
+    found = versus.compare_folders(folders)
+    printed = _printed()
+    printed.print(found.terminal_table())
+    counts = ", ".join(f"{name} {count}" for name, count in found.clips.items())
+    printed.print(f"clips: {counts}; p by paired bootstrap, corrected for all metrics and pairs (Holm)", markup=False)
+    if found.left_out:
+        printed.print(f"not compared, as not all have them: {', '.join(found.left_out)}", markup=False)
+    if out:
+        versus.write(found, command, out)
+    return 0
 
 
 def _calibrate(out: pathlib.Path, workers: int) -> int:

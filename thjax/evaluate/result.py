@@ -19,6 +19,7 @@ from thjax.evaluate.scores import METRICS, Figure, PerClip
 from thjax.metrics.bootstrap import FEWEST_SPEAKERS, Interval
 from thjax.metrics.compare import Comparison
 
+CLIPS = "clips.csv"
 NAMED = 20
 """Clips without a value that table.json names for each reason and row; the rest is counted."""
 
@@ -40,6 +41,8 @@ class Result:
         comparisons: {metric: the system against every control}.
         left_out: {reason: {"metrics", "rows": {row: {"clips", "names"}}}} of values that are missing.
         not_judged: {reason: [names]} of clips that are in no row.
+        adapted: {what was done: [names]} of clips that were made to fit before they were measured.
+        cautions: what a reader of the tables has to know.
     """
 
     command: str
@@ -54,6 +57,8 @@ class Result:
     comparisons: dict[str, list[Comparison]] = dataclasses.field(default_factory=dict)
     left_out: dict[str, dict] = dataclasses.field(default_factory=dict)
     not_judged: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    adapted: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    cautions: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def basic(self) -> bool:
@@ -61,16 +66,17 @@ class Result:
         return all(name in METRICS for metrics in self.rows.values() for name in metrics)
 
     def as_json(self) -> dict:
-        """{"command", "config_hash", "seeds", "rows", "paired", "about"}; row `ours` first. What was left out and not
-        judged, and comparisons, where there are such."""
+        """{"command", "config_hash", "seeds", "rows", "paired", "about"}; the judges' own ceiling is the first row.
+        What was left out and not judged, comparisons, and cautions, where there are such."""
         written = {
             "command": self.command, "config_hash": self.config_hash, "seeds": self.seeds, "about": self.about,
             "rows": {row: _as_json(metrics) for row, metrics in self.rows.items()}, "paired": _as_json(self.paired),
         }
         if self.comparisons:
             written["comparisons"] = {name: [each.as_json() for each in all] for name, all in self.comparisons.items()}
-        return written | ({"left_out": self.left_out} if self.left_out else {}) | (
-            {"not_judged": self.not_judged} if self.not_judged else {})
+        beside = {"left_out": self.left_out, "not_judged": self.not_judged, "adapted": self.adapted,
+                  "cautions": self.cautions}
+        return written | {name: value for name, value in beside.items() if value}
 
     def write(self, directory: pathlib.Path) -> None:
         """Writes table.json and clips.csv, each whole or not at all."""
@@ -83,10 +89,10 @@ class Result:
         for row, metrics in self.per_clip.items():
             for index, (key, speaker) in enumerate(zip(self.keys, self.speakers, strict=True)):
                 writer.writerow([row, key, speaker or "", *(_number(metrics.get(name), index) for name in names)])
-        write_bytes(directory / "clips.csv", buffer.getvalue().encode())
+        write_bytes(directory / CLIPS, buffer.getvalue().encode())
 
     def lines(self) -> list[list[str]]:
-        """The basic table as text, header first: mean and the 95 % interval over clips."""
+        """The basic table as text, header first: mean and 95 % interval."""
         names = [name for name in METRICS if name in self.rows["ours"]]
         body = [[row, *(_cell(metrics.get(name)) for name in names)] for row, metrics in self.rows.items()]
         return [["", *names], *body]
@@ -95,7 +101,7 @@ class Result:
         """{group: table as text, header first}: a line for each metric, a column for each row, the ceiling first."""
         tables = {}
         for group, names in grouped(name for metrics in self.rows.values() for name in metrics).items():
-            rows = [row for row in self._ceiling_first() if any(name in self.rows[row] for name in names)]
+            rows = [row for row in self.rows if any(name in self.rows[row] for name in names)]
             header = [group, "best", *(f"{row} (ceiling)" if row == CEILING else row for row in rows)]
             tables[group] = [header, *([name, better(name), *(_cell(self.rows[row].get(name)) for row in rows)]
                                        for name in names)]
@@ -109,7 +115,9 @@ class Result:
         if self.comparisons:
             shown["Ours against the controls"] = self.comparison_lines()
         return shown | {title: lines for title, lines in (
-            ("Values left out", self.left_out_lines()), ("Clips not judged", self.not_judged_lines())) if lines[1:]}
+            ("Values left out", self.left_out_lines()), ("Clips not judged", _name_lines("why", self.not_judged)),
+            ("Clips made to fit", _name_lines("what was done", self.adapted)),
+            ("Beware", [["beware"], *([text] for text in self.cautions)])) if lines[1:]}
 
     def paired_lines(self) -> list[list[str]]:
         """Paired differences as text, header first, intervals over clips and over speakers."""
@@ -127,7 +135,7 @@ class Result:
         body = []
         for name, all in self.comparisons.items():
             found = {each.second: each for each in all}
-            body.append([name, better(name), *(_difference(found.get(control)) for control in controls)])
+            body.append([name, better(name), *(difference_cell(found.get(control)) for control in controls)])
         return [["ours minus", "best", *controls], *body]
 
     def left_out_lines(self) -> list[list[str]]:
@@ -136,13 +144,6 @@ class Result:
             [reason, ", ".join(entry["metrics"]),
              ", ".join(f"{row} {found['clips']}" for row, found in entry["rows"].items())]
             for reason, entry in self.left_out.items()
-        ]
-
-    def not_judged_lines(self) -> list[list[str]]:
-        """Which clips are in no row and why, header first."""
-        return [["why", "clips", "names"]] + [
-            [reason, str(len(names)), ", ".join(names[:NAMED]) + (" ..." if len(names) > NAMED else "")]
-            for reason, names in self.not_judged.items()
         ]
 
     def terminal_tables(self) -> list[Table]:
@@ -156,9 +157,6 @@ class Result:
                 table.add_row(*map(escape, line))
             tables.append(table)
         return tables
-
-    def _ceiling_first(self) -> list[str]:
-        return sorted(self.rows, key=lambda row: row != CEILING)
 
 
 def result_of(collected: Collected, command: str) -> Result:
@@ -175,8 +173,17 @@ def result_of(collected: Collected, command: str) -> Result:
         keys=[clip.key for clip in clips], speakers=speakers, per_clip=per_clip, rows=rows,
         paired=scores.paired(per_clip, speakers), about=settings["about"],
         comparisons=scores.comparisons(per_clip, speakers) if all_metrics else {},
-        left_out=_left_out(collected), not_judged=collected.not_judged,
+        left_out=_left_out(collected), not_judged=collected.not_judged, adapted=collected.adapted,
+        cautions=scores.cautions(collected),
     )
+
+
+def _name_lines(title: str, clips: dict[str, list[str]]) -> list[list[str]]:
+    """Clips by what happened to them, header first."""
+    return [[title, "clips", "names"]] + [
+        [reason, str(len(names)), ", ".join(names[:NAMED]) + (" ..." if len(names) > NAMED else "")]
+        for reason, names in clips.items()
+    ]
 
 
 def _left_out(collected: Collected) -> dict[str, dict]:
@@ -201,16 +208,25 @@ def _number(values: np.ndarray | None, index: int) -> str:
 
 
 def _cell(value: Interval | Figure | None) -> str:
+    """Mean and interval: over speakers, then their clips, where speakers are known; marked where they are few."""
     if value is None:
         return "-"
-    return f"{_short(value.mean)} {_interval(value.ci95)}" if value.ci95 else _short(value.mean)
+    if not value.ci95:
+        return _short(value.mean)
+    if value.ci95_speakers is None:
+        return f"{_short(value.mean)} {_interval(value.ci95)}"
+    mark = "" if value.speakers >= FEWEST_SPEAKERS else "?"
+    return f"{_short(value.mean)} {_interval(value.ci95_speakers)}{mark}"
 
 
-def _difference(value: Comparison | None) -> str:
+def difference_cell(value: Comparison | None) -> str:
+    """A difference with its interval, and a word where it may be chance."""
     if value is None:
         return "-"
     mark = "" if value.p_holm < 0.05 else " (p > 0.05)"
-    return f"{_signed(value.difference.mean)} {_interval(value.difference.ci95)}{mark}"
+    difference = value.difference
+    interval = difference.ci95 if difference.ci95_speakers is None else difference.ci95_speakers  # as its p
+    return f"{_signed(difference.mean)} {_interval(interval)}{mark}"
 
 
 def _interval(interval: tuple[float, float]) -> str:

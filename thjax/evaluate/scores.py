@@ -6,10 +6,13 @@ import warnings
 import numpy as np
 
 from thjax.evaluate.collected import TRUTH, Collected
+from thjax.evaluate.controls import CEILING
 from thjax.evaluate.groups import UNITS, base_of, in_order, is_unit
-from thjax.metrics.bootstrap import Draws, Interval, bootstrap, draw
+from thjax.evaluate.pose_controls import INDEPENDENT, STATIC
+from thjax.metrics.bootstrap import FEWEST_SPEAKERS, Draws, Interval, bootstrap, draw
 from thjax.metrics.compare import Comparison, compare, holm
-from thjax.metrics.distribution import distribution_distances
+from thjax.metrics.distribution import FEWEST_SAMPLES, distribution_distances
+from thjax.metrics.names import metric_name
 
 METRICS = {
     "psnr": "dB over the whole frame, error pooled over the clip; higher is better",
@@ -51,20 +54,25 @@ class Figure:
         return {"mean": self.mean, "ci95": None, "n": self.n}
 
 
+def ceiling_first(rows: dict) -> dict:
+    """The judges' own ceiling, then the system and its other controls as they were made."""
+    return {row: rows[row] for row in sorted(rows, key=lambda row: row != CEILING)}
+
+
 def per_clip(collected: Collected) -> dict[str, PerClip]:
     """{row: {metric: [N]}} in the order of the clips' numbers; NaN where a clip has no value."""
     numbers = sorted(collected.clips)
     return {
         row: {name: np.array([values[n].value if n in values else np.nan for n in numbers])
               for name, values in ((name, metrics[name]) for name in in_order(metrics))}
-        for row, metrics in collected.rows.items()
+        for row, metrics in ceiling_first(collected.rows).items()
     }
 
 
 def intervals(collected: Collected) -> dict[str, dict[str, Interval | Figure]]:
     """{row: {metric: Interval}}: pooled ratios and means over the clips that have a value."""
     result = {}
-    for row, metrics in collected.rows.items():
+    for row, metrics in ceiling_first(collected.rows).items():
         found = {name: _draws(collected, values).interval for name, values in metrics.items() if not is_unit(name)}
         found |= _units(collected, metrics)
         found |= _distances(collected, row)
@@ -111,9 +119,25 @@ def _distances(collected: Collected, row: str) -> dict[str, Figure]:
         real = collected.features.get(TRUTH, {}).get(source)
         if real is not None and min(real.moments.count, made.moments.count) >= 2:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # few samples stand in the name, and kid beside them
+                warnings.simplefilter("ignore", UserWarning)  # `cautions` has it for the tables
                 values |= distribution_distances(real, made, *source)
     return {name: Figure(value, len(collected.clips)) for name, value in values.items()}
+
+
+def cautions(collected: Collected) -> list[str]:
+    """What a reader of the tables has to know: few speakers, few samples of a distance, a missing control."""
+    found = []
+    speakers = {clip.speaker for clip in collected.clips.values()}
+    if None not in speakers and len(speakers) < FEWEST_SPEAKERS:
+        found.append(f"intervals marked ? are unreliable: {len(speakers)} speakers, fewer than {FEWEST_SPEAKERS}")
+    for source, features in collected.features.get("ours", {}).items():
+        if (count := features.moments.count) < FEWEST_SAMPLES:
+            found.append(f"{metric_name('fid', *source, count)} is biased upward: {count} samples, fewer than "
+                         f"{FEWEST_SAMPLES}; read kid beside it, or measure more frames")
+    if STATIC in collected.rows and INDEPENDENT not in collected.rows:
+        found.append(f"hs stands without {INDEPENDENT}: no clip has another of its speaker; put a speaker's clips into "
+                     "one folder")
+    return found
 
 
 def table(scores: dict[str, PerClip], speakers: list[str]) -> dict[str, dict[str, Interval]]:

@@ -1,4 +1,8 @@
-"""Judges any folder of mp4 beside one of reference mp4: other people's systems under the same ruler."""
+"""Judges any folder of mp4 beside one of reference mp4: other people's systems under the same ruler.
+
+What others write differs: the rate, a frame or two at the end, the size. Videos are made to fit their references, and
+every clip to which something was done is named; what cannot be made to fit is not judged, and named, too.
+"""
 
 import logging
 import pathlib
@@ -6,7 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from data_pipelines import media
+from data_pipelines import crops, media
+from data_pipelines.prepare.pictures import Pictures
+from data_pipelines.prepare.reasons import BadClip
+from data_pipelines.readers.grid import parse_align
 from data_pipelines.schema import AUDIO_CONTEXT, FPS, LANDMARKS, SAMPLES_PER_FRAME, DataError
 from thjax.core import files
 from thjax.core.errors import UserError
@@ -18,9 +25,13 @@ from thjax.evaluate.passes import Report, Shard, Shown, Takes, collect
 from thjax.evaluate.truth import ClipTruth
 
 log = logging.getLogger(__name__)
-SUFFIX, LANDMARKS_SUFFIX = ".mp4", ".landmarks.npy"
+SUFFIX, LANDMARKS_SUFFIX, WORDS_SUFFIX = ".mp4", ".landmarks.npy", ".align"
 RATE_TOLERANCE = 0.01
-"""Frames per second."""
+"""Frames per second, within which a file counts as one of 25."""
+MOST_MISSING = 5
+"""Frames by which video and reference may differ in length; the longer is cut at its end."""
+MOST_DISTORTED = 0.02
+"""Share by which their aspect ratios may differ for one to be scaled to the size of the other."""
 
 
 class CannotJudge(Exception):
@@ -34,19 +45,17 @@ class VideoSource:
 
     Args:
         videos: folder of mp4 to judge.
-        reference: folder of true mp4 with sound; `NAME.landmarks.npy` [T, 68, 2] may lie beside `NAME.mp4`.
+        reference: folder of true mp4 with sound; beside `NAME.mp4` may lie `NAME.landmarks.npy` [T, 68, 2], and
+            `NAME.align` with lines `START END WORD` in 25,000ths of a second, as GRID has them.
         judges: that of faces must find one in a reference without landmarks.
-        collected: takes the names of clips that cannot be judged.
-
-    Raises:
-        UserError: a folder is missing, or there is no mp4.
+        names: of the clips.
+        collected: takes the names of clips that cannot be judged, and of those that are made to fit.
     """
 
-    def __init__(self, videos: pathlib.Path, reference: pathlib.Path, judges: Judges, collected: Collected):
+    def __init__(self, videos: pathlib.Path, reference: pathlib.Path, judges: Judges, names: list[str],
+                 collected: Collected):
         self._videos, self._reference, self._judges, self._collected = videos, reference, judges, collected
-        self.names = sorted(_names(videos) | _names(reference))
-        if not self.names:
-            raise UserError(f"neither {videos} nor {reference} has a file that ends in {SUFFIX}")
+        self.names = names
         # A clip whose speaker nobody knows counts as a speaker of its own.
         who = [name if speaker_of(name) is None else speaker_of(name) for name in self.names]
         self._partners = derangement(who, 0) if len(self.names) > 1 else None
@@ -76,35 +85,55 @@ class VideoSource:
         for path, what in ((video, "no video of this name"), (reference, "no reference of this name")):
             if not path.is_file():
                 raise CannotJudge(what)
-        made, frames = _frames(video, "the video"), _frames(reference, "the reference")
-        if len(made) != len(frames):
-            raise CannotJudge("video and reference differ in length")
-        if made.shape != frames.shape:
-            raise CannotJudge("video and reference differ in size")
+        made, frames = self._frames(video, "the video"), self._frames(reference, "the reference")
+        made, frames = self._fitted(name, made, frames)
         landmarks = _landmarks(reference, len(frames))
         key = name.removesuffix(SUFFIX)
         truth = ClipTruth(key, speaker_of(name), frames, frames[0], _sound(reference, len(frames)),
-                          np.ones(len(frames), bool), landmarks)
+                          np.ones(len(frames), bool), landmarks, _words(reference))
         if landmarks is None and self._judges.face and truth.seen(self._judges).landmarks is None:
             raise CannotJudge("no face in the reference")
         self._made[key] = made
         return truth
+
+    def _frames(self, path: pathlib.Path, which: str) -> np.ndarray:
+        frames, resampled = _frames(path, which)
+        if resampled:
+            self._note(f"{which} was read at {FPS} frames a second by its timestamps", path)
+        return frames
+
+    def _fitted(self, name: str, made: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Video and reference as long as the shorter, both of the reference's size."""
+        count = min(len(made), len(frames))
+        if max(len(made), len(frames)) - count > MOST_MISSING:
+            raise CannotJudge(f"video and reference differ in length by more than {MOST_MISSING} frames")
+        if len(made) != len(frames):
+            self._note(f"cut at the end, by at most {MOST_MISSING} frames, to the shorter of video and reference", name)
+        scaled = _scaled(made[:count], frames)
+        if made.shape[1:] != frames.shape[1:]:
+            self._note("the video was scaled to the reference's size", name)
+        return scaled, frames[:count]
+
+    def _note(self, what: str, name: str | pathlib.Path) -> None:
+        name = name if isinstance(name, str) else name.relative_to(
+            self._videos if name.is_relative_to(self._videos) else self._reference).as_posix()
+        self._collected.adapted.setdefault(what, []).append(name)
 
     def _another(self, number: int, truth: ClipTruth) -> np.ndarray | None:
         """The video of another clip, cut to this one's length or held on its last frame; None where none fits."""
         if self._partners is None:
             return None
         try:
-            frames = _frames(self._videos / self.names[self._partners[number]], "the video")
+            frames = _frames(self._videos / self.names[self._partners[number]], "the video")[0]
+            frames = _scaled(frames, truth.frames)
         except CannotJudge:
-            return None
-        if frames.shape[1:] != truth.frames.shape[1:]:
             return None
         return frames[np.minimum(np.arange(len(truth.frames)), len(frames) - 1)]
 
 
 def collect_videos(videos: pathlib.Path, reference: pathlib.Path, metrics: str = "all", judges: Judges | None = None,
-                   shard: Shard = Shard(), report: Report = lambda message: None) -> tuple[Collected, Shown]:
+                   shard: Shard = Shard(), report: Report = lambda message: None,
+                   limit: int = 0) -> tuple[Collected, Shown]:
     """Measures videos against references, beside controls.
 
     Args:
@@ -114,6 +143,10 @@ def collect_videos(videos: pathlib.Path, reference: pathlib.Path, metrics: str =
         judges: None loads those that ship, where all metrics are wanted.
         shard: which of the clips.
         report: called with what is done next.
+        limit: clips to use, spread over the names in order; 0 uses all.
+
+    Raises:
+        UserError: a folder is missing, or there is no mp4.
     """
     if metrics == "basic":
         judges = Judges()
@@ -121,10 +154,12 @@ def collect_videos(videos: pathlib.Path, reference: pathlib.Path, metrics: str =
         judges = Judges.load()
     about = {"videos": str(videos), "reference": str(reference),
              "judges": judges.about}
-    names = sorted(_names(videos) | _names(reference))
+    names = _spread(sorted(_names(videos) | _names(reference)), limit)
+    if not names:
+        raise UserError(f"neither {videos} nor {reference} has a file that ends in {SUFFIX}")
     settings = {"config_hash": files.fingerprint({"names": names, "metrics": metrics}), "seeds": [], "about": about}
     collected = Collected(settings, len(names))
-    source = VideoSource(videos, reference, judges, collected)
+    source = VideoSource(videos, reference, judges, names, collected)
 
     def measure(truth, made):
         return measure_basic(truth, made) if metrics == "basic" else measure_clip(truth, made, judges)
@@ -138,25 +173,42 @@ def speaker_of(name: str) -> str | None:
     return None if folder == "." else folder
 
 
+def _spread(names: list[str], limit: int) -> list[str]:
+    """At most `limit` names, spread over all of them; 0 takes all."""
+    if not limit or limit >= len(names):
+        return names
+    return [names[index] for index in np.linspace(0, len(names) - 1, limit).round().astype(int)]
+
+
 def _names(folder: pathlib.Path) -> set[str]:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; give one that holds mp4 files")
     return {path.relative_to(folder).as_posix() for path in folder.rglob(f"*{SUFFIX}") if path.is_file()}
 
 
-def _frames(path: pathlib.Path, which: str) -> np.ndarray:
-    """[T, H, W, 3] uint8 of a file of 25 frames a second."""
+def _frames(path: pathlib.Path, which: str) -> tuple[np.ndarray, bool]:
+    """[T, H, W, 3] uint8 at 25 frames a second, and whether the file has another rate."""
     try:
-        frames = list(media.video_frames(path))
-        rate = media.probe(path).fps if frames else 0
-    except DataError as error:
+        with media.opened(media.existing_file(path, "video")) as container:
+            pictures = Pictures(container, str(path))
+            frames = [picture.image for picture in pictures]
+    except (DataError, BadClip) as error:
         log.warning("%s", error)
         raise CannotJudge(f"{which} cannot be read") from None
     if not frames:
         raise CannotJudge(f"{which} has no picture")
-    if abs(rate - FPS) > RATE_TOLERANCE:
-        raise CannotJudge(f"{which} has not {FPS} frames a second")
-    return np.stack(frames)
+    return np.stack(frames), abs(pictures.frames_per_second - FPS) > RATE_TOLERANCE
+
+
+def _scaled(frames: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Frames [T, H, W, 3] at the reference's size."""
+    (height, width), (to_height, to_width) = frames.shape[1:3], reference.shape[1:3]
+    if (height, width) == (to_height, to_width):
+        return frames
+    if abs(height * to_width / (width * to_height) - 1) > MOST_DISTORTED:
+        raise CannotJudge("video and reference differ in shape")
+    affine = np.array([[to_width / width, 0, 0], [0, to_height / height, 0]], np.float32)
+    return crops.warp(frames, np.broadcast_to(affine, (len(frames), 2, 3)), (to_height, to_width))
 
 
 def _sound(reference: pathlib.Path, frames: int) -> np.ndarray:
@@ -171,6 +223,18 @@ def _sound(reference: pathlib.Path, frames: int) -> np.ndarray:
     return np.pad(samples, (AUDIO_CONTEXT, after))
 
 
+def _words(reference: pathlib.Path) -> list[tuple[str, float, float]] | None:
+    """Words with seconds from the file beside the reference, where there is one."""
+    path = reference.with_suffix(WORDS_SUFFIX)
+    if not path.is_file():
+        return None
+    try:
+        return list(parse_align(path.read_text()))
+    except (DataError, OSError, UnicodeDecodeError) as error:
+        log.warning("%s: cannot be read (%s)", path, error)
+        raise CannotJudge("the words cannot be read") from None
+
+
 def _landmarks(reference: pathlib.Path, frames: int) -> np.ndarray | None:
     """[T, 68, 2] from the file beside the reference, where there is one."""
     path = reference.with_name(reference.name.removesuffix(SUFFIX) + LANDMARKS_SUFFIX)
@@ -181,6 +245,7 @@ def _landmarks(reference: pathlib.Path, frames: int) -> np.ndarray | None:
     except (OSError, ValueError) as error:
         log.warning("%s: cannot be read (%s)", path, error)
         raise CannotJudge("the landmarks cannot be read") from None
+    landmarks = landmarks[:frames]  # as the reference, which may have been cut to the video's length
     if landmarks.shape != (frames, LANDMARKS, 2) or not np.isfinite(landmarks).all():
         raise CannotJudge(f"the landmarks are not [T, {LANDMARKS}, 2] of finite numbers")
     return landmarks.astype(np.float32)
