@@ -85,6 +85,20 @@ def figures_path(out: pathlib.Path, name: str, split: str) -> pathlib.Path:
     return out / f"{name}.{split}.json"
 
 
+def forget_stale(out: pathlib.Path, names: list[str]) -> None:
+    """Deletes weights that other code has trained: their figures would be signed by code that did not make them."""
+    from thjax.judge_training import making
+
+    for name in names:
+        signed, weights = out / f"{name}.code", making.path_of(out, name)
+        code = kind_hash(making.kind_of(name))
+        if weights.is_file() and not (signed.is_file() and signed.read_text() == code):
+            print(f"{weights} was trained by other code and is trained anew")
+            weights.unlink()
+        out.mkdir(parents=True, exist_ok=True)
+        signed.write_text(code)
+
+
 def ship(out: pathlib.Path, judges: dict) -> None:
     """Puts the judges that measure into the package, with their figures on the test split."""
     from thjax.judge_training import making
@@ -103,7 +117,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.judges", description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out/judges"),
-                        help="weights and material; judges that lie there already are kept (default: %(default)s)")
+                        help="weights and material; what the same recipe and code made is kept (default: %(default)s)")
     parser.add_argument("--split", default="test", help="validation prints and ships nothing (default: %(default)s)")
     parser.add_argument("--examine", nargs="+", metavar="NAME", help="only examine these, trained before")
     arguments = parser.parse_args()
@@ -114,6 +128,7 @@ def main() -> None:
         return
     from configs.judges import RECIPES
 
+    forget_stale(out, list(RECIPES))
     training = in_lanes(["-m", "thjax.cli", "judges", "train"], out)
     examining = in_lanes(["-m", "benchmarks.judges", "--split", split, "--examine"], out)
     judges = {name: json.loads(figures_path(out, name, split).read_text()) for name in RECIPES}

@@ -14,12 +14,13 @@ from data_pipelines.synthetic.corpus import make_identity
 from data_pipelines.synthetic.frame_renderer import SUPERSAMPLING, FrameRenderer
 from data_pipelines.synthetic.scene import neutral_scene
 from data_pipelines.synthetic.settings import Corpus
-from thjax.checkpoint import LoadedRun, load_run
+from thjax.checkpoint import load_run
 from thjax.judges.face import Judge
 from thjax.judges.face_alignment import place_in_picture
 from thjax.metrics.bootstrap import bootstrap
 from thjax.metrics.image import psnr
 from thjax.metrics.mouth import correlation, mouth_mask
+from thjax.systems.face_animator import FaceAnimator
 from thjax.systems.motion_sampler import CHANNELS
 
 STRIDE = 5
@@ -68,7 +69,8 @@ def score(runs: dict[int, pathlib.Path], corpus: pathlib.Path, split: str, comma
     true_reading = reading(judge, [clip.truth for clip in shown])
     per_seed = {}
     for seed, run in loaded.items():
-        drawn = [draw(run, clip) for clip in shown]
+        animator = run.system.sampler(run.nets, run.stats)  # once: it compiles
+        drawn = [draw(animator, clip) for clip in shown]
         per_seed[seed] = (measure(shown, drawn), reading(judge, [rows["ours"] for rows in drawn]))
     mean = {row: {name: np.mean([rows[row][name] for rows, _ in per_seed.values()], axis=0) for name in metrics}
             for row, metrics in next(iter(per_seed.values()))[0].items()}
@@ -112,9 +114,8 @@ def head_mask(renderer: FrameRenderer, expression: np.ndarray, pose: np.ndarray)
     return covered.reshape(size, SUPERSAMPLING, size, SUPERSAMPLING).mean((1, 3)) >= 0.5
 
 
-def draw(run: LoadedRun, clip: Shown) -> dict[str, np.ndarray]:
+def draw(animator: FaceAnimator, clip: Shown) -> dict[str, np.ndarray]:
     """Frames [T, H, W, 3] uint8 of every row."""
-    animator = run.system.sampler(run.nets, run.stats)
     source, rest = animator.encode(clip.source, clip.z), clip.z[17:20]
     still = clip.vectors.copy()
     still[:, UNITS] = clip.z[UNITS]

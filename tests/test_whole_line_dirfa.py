@@ -62,3 +62,8 @@ def test_one_photograph_moves_in_two_ways(work):
           "face.npz", "--audio", "speech.wav", "--out", "out.mp4", "--samples", "2", cwd=work)
     found = probe(work / "out.mp4")
     assert (found.width, found.height, found.frames) == (128, 64, 25)
+
+
+def test_a_generator_alone_is_not_evaluated_and_the_error_names_the_way(work):
+    with pytest.raises(AssertionError, match="hears no speech.*--videos DIR --reference DIR"):
+        thjax("evaluate", "--checkpoint", "generator", "--data", "corpus", "--out", "table", cwd=work)

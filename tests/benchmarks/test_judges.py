@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from benchmarks.judges import CODE, RESULT, kind_hash
+from benchmarks.judges import CODE, RESULT, forget_stale, kind_hash
 from configs.judges import RECIPES
 from thjax.judge_training.making import kind_of, recipe_hash
 
@@ -76,3 +76,13 @@ def test_face(version):
     missed = {metric for metric, bar in at_most.items() if ours[metric] > bar}
     missed |= {metric for metric, bar in at_least.items() if ours[metric] < bar}
     assert missed == MISSED
+
+
+def test_weights_of_other_code_are_trained_anew(tmp_path):
+    for name in ("sync_loss", "sync_metric", "lips_loss"):
+        (tmp_path / f"{name}.safetensors").write_bytes(b"weights")
+    (tmp_path / "sync_loss.code").write_text("of another day")
+    (tmp_path / "sync_metric.code").write_text(kind_hash("sync"))
+    forget_stale(tmp_path, ["sync_loss", "sync_metric", "lips_loss", "lips_metric"])
+    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["sync_metric.safetensors"]
+    assert (tmp_path / "lips_metric.code").read_text() == kind_hash("lips")

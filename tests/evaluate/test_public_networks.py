@@ -59,16 +59,20 @@ def test_lips_of_a_stranger_s_face_on_the_still_leave_identity_out(truth, faces)
     assert measure_clip(truth, made, faces).left_out["csim[arcface-r100, aligned 112]"] == "no frame with a face"
 
 
-@pytest.mark.parametrize("preset", ["lrs lossless", "tracked lossless"])
+@pytest.mark.parametrize("preset", ["lrs", "tracked", "lrs lossless", "tracked lossless"])
 def test_sync_is_what_the_public_procedure_gives(truth, preset, monkeypatch):
     monkeypatch.setattr(syncnet_score, "_BATCH", 3)
     net, variables = random_network(syncnet)
     found = measure_clip(truth, truth.frames, judges_with(preset, syncnet=(net, variables))).values
     points = planted.judges().face.measure(truth.frames).landmarks
-    pictures = (syncnet_crop.whole_frames(truth.frames) if PRESETS[preset].crop == "frame"
-                else syncnet_crop.face_track(truth.frames, points))
+    jpeg = PRESETS[preset].jpeg
+    if PRESETS[preset].crop == "frame":  # JPEG at the clip's own size, then resized
+        pictures = syncnet_crop.whole_frames(syncnet_score.jpeg_pass(truth.frames) if jpeg else truth.frames)
+    else:  # a track is cut out and resized first
+        pictures = syncnet_crop.face_track(truth.frames, points)
+        pictures = syncnet_score.jpeg_pass(pictures) if jpeg else pictures
     theirs = syncnet_score.score(net, variables, pictures, truth.audio[AUDIO], lossless=True)
-    place = f"syncnet lossless, {PRESETS[preset].crop} 224"
+    place = f"syncnet{'' if jpeg else ' lossless'}, {PRESETS[preset].crop} 224"
     assert found[f"lse_d[{place}]"].value == pytest.approx(theirs.distance, rel=1e-6)
     assert found[f"lse_c[{place}]"].value == pytest.approx(theirs.confidence, rel=1e-6)
     assert found[f"sync_offset[{place}]"].value == theirs.offset
@@ -88,6 +92,15 @@ def test_inception_s_features_are_of_whole_frames():
     found = features_of(short, short.seen(judges), judges)
     assert found["inception-2015", "frame", 64].shape == (1, 2048)
     assert set(found) == {("inception-2015", "frame", 64), ("synthetic", "head", 64)}
+
+
+@pytest.mark.parametrize("size", [(64, 48), (224, 300), (480, 360)])
+def test_pictures_are_resized_without_a_low_pass_filter(size):
+    torch = pytest.importorskip("torch")
+    frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
+    theirs = torch.nn.functional.interpolate(torch.tensor(frames).permute(0, 3, 1, 2).double(), (224, 224),
+                                             mode="bilinear", align_corners=False).permute(0, 2, 3, 1).numpy()
+    assert np.abs(syncnet_crop.whole_frames(frames) - theirs).max() < 0.501  # rounded
 
 
 def test_a_face_track_is_the_square_of_the_public_script():

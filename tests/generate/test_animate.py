@@ -66,15 +66,15 @@ class Marks:
         return np.broadcast_to(gone[:, None, None, None], (len(gone), 2, 3, 3)).astype(np.uint8)
 
 
-def test_motions_stand_side_by_side_and_count_from_their_first_frame(tmp_path):
+def test_motions_stand_side_by_side_and_keep_a_translation_that_was_asked_for(tmp_path):
     generator = animate.Generator(Marks(), argparse.Namespace(height=2, width=3, recipe="none"), {})
     asked = argparse.Namespace(labels=labels(tmp_path), rendered_labels=False)
     film = animate.Film(generator, np.zeros((2, 3, 3), np.uint8), None, asked)
     vectors = np.zeros((3, 2, 23), np.float32)
-    vectors[:, 0, 17], vectors[:, 1, 17] = [5, 6, 7], [0, 10, 20]
+    vectors[:, 0, 17], vectors[:, 1, 17] = [0, 1, 2], [5, 15, 25]
     assert film.show(vectors[:0]).shape == (0, 2, 6, 3)
     shown = np.concatenate([film.show(vectors[:1]), film.show(vectors[1:])])
-    np.testing.assert_array_equal(shown[:, 0, :, 0], [[0, 0, 0, 0, 0, 0], [1, 1, 1, 10, 10, 10], [2, 2, 2, 20, 20, 20]])
+    np.testing.assert_array_equal(shown[:, 0, :, 0], [[0, 0, 0, 5, 5, 5], [1, 1, 1, 15, 15, 15], [2, 2, 2, 25, 25, 25]])
 
 
 @pytest.mark.parametrize("words, message", [

@@ -153,7 +153,8 @@ class Hourglass(Numbered):
 
 def bells(points, *size):
     away = grid(*size)[None, None] - points[:, :, None, None, None]
-    return torch.exp(-(away**2).sum(-1) / 0.02)
+    variance = torch.tensor([max(0.01, 1 / (n - 1) ** 2) for n in size[::-1]])
+    return torch.exp(-(away**2 / (2 * variance)).sum(-1))
 
 
 class DenseMotion(nn.Module):

@@ -206,7 +206,7 @@ def test_least_squares_against_torch_and_keypoint_prior_by_hand():
     assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
     theirs = 0.5 * mse(t(fake), torch.ones(3, 4, 4))
     assert float(least_squares.generator_loss(fake, mask, Context())) == pytest.approx(float(theirs), abs=1e-5)
-    points = np.array([[[0, 0, 0.33], [0.2, 0, 0.33], [0.9, 0, 0.33]]], "f4")
+    points = np.array([[[0, 0, -0.33], [0.2, 0, -0.33], [0.9, 0, -0.33]]], "f4")
     assert abs(keypoints.prior(points, mask[:1], Context()) - 2 * (0.1 - 0.04)) < 1e-6
     assert abs(keypoints.prior(points + [0, 0, 0.1], mask[:1], Context()) - 0.22) < 1e-6
 

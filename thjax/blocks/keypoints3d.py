@@ -67,8 +67,12 @@ def from_volume(x: jax.Array) -> jax.Array:
 
 
 def heat_maps(points: jax.Array, size: tuple[int, int, int]) -> jax.Array:
-    """Gaussians around points: [B, K, 3], (D, H, W) -> [B, D, H, W, K], one at each point."""
+    """Gaussians around points: [B, K, 3], (D, H, W) -> [B, D, H, W, K], one at each point.
+
+    Along an axis of few positions they are as wide as half the way between two: no point falls through the grid.
+    """
     # A product of one Gaussian an axis: no [D, H, W, K, 3] differences.
     axes = [jnp.linspace(-1, 1, n, dtype=points.dtype) for n in size[::-1]]
-    bells = [jnp.exp(-jnp.square(axis - points[..., i, None]) / (2 * HEAT_VARIANCE)) for i, axis in enumerate(axes)]
+    bells = [jnp.exp(-jnp.square(axis - points[..., i, None]) / (2 * max(HEAT_VARIANCE, (len(axis) - 1.0) ** -2)))
+             for i, axis in enumerate(axes)]
     return jnp.einsum("bkx,bky,bkz->bzyxk", *bells)

@@ -21,6 +21,7 @@ from thjax.evaluate.run import collect_run
 from thjax.evaluate.videos import collect_videos
 from thjax.metrics.merging import merge
 from thjax.metrics.sync import PRESETS
+from thjax.systems.face_animator import FaceAnimator
 from thjax.systems.motion_sampler import MotionSampler
 
 PIPE_COLUMNS = 160
@@ -115,7 +116,12 @@ def _collect(arguments, out: pathlib.Path, update) -> tuple[Collected, list[path
                                           arguments.shard, update, arguments.clips)
         return collected, report.draw(shown, judges, out)
     loaded = load_run(arguments.checkpoint, which=arguments.which, ema=not arguments.no_ema)
-    if isinstance(loaded.system.sampler(loaded.nets, loaded.stats), MotionSampler):
+    sampler = loaded.system.sampler(loaded.nets, loaded.stats)
+    if isinstance(sampler, FaceAnimator):
+        raise UserError(f"{arguments.checkpoint} ({loaded.config.system}) draws a mapper's motion and hears no speech; "
+                        "make films with `thjax generate --checkpoint MAPPER --checkpoint GENERATOR`, then judge their "
+                        "folder with --videos DIR --reference DIR")
+    if isinstance(sampler, MotionSampler):
         return _collect_mapper(loaded, arguments, out, update)
     judges = _judges(arguments)
     collected, shown = collect_run(loaded, arguments.data, arguments.split, arguments.seed, arguments.clips,

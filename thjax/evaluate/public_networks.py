@@ -110,15 +110,17 @@ class PublicSight:
             UserError: fewer than six frames; no face to be tracked.
         """
         preset = sync.PRESETS[self._public.preset]
-        if preset.crop == "frame":
-            pictures = syncnet_crop.whole_frames(self._frames)
+        if preset.crop == "frame":  # the public script of LRS evaluations writes JPEG before it resizes
+            frames = syncnet_score.jpeg_pass(self._frames) if preset.jpeg else self._frames
+            pictures = syncnet_crop.whole_frames(frames)
         elif self._landmarks is None:
             raise UserError("no frame with a face")
         else:
             pictures = syncnet_crop.face_track(self._frames, self._landmarks)
         heard = self._audio[AUDIO_CONTEXT:-AUDIO_CONTEXT]
         net, variables = self._public.loaded["syncnet"]
-        return sync.distance_curve(*syncnet_score.embed(net, variables, pictures, heard, lossless=not preset.jpeg))
+        lossless = preset.crop == "frame" or not preset.jpeg
+        return sync.distance_curve(*syncnet_score.embed(net, variables, pictures, heard, lossless))
 
     @functools.cached_property
     def sentence(self) -> str:

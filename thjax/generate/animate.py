@@ -20,6 +20,7 @@ from thjax.systems.motion_sampler import CHANNELS
 
 log = logging.getLogger(__name__)
 TRANSLATION = slice(len(AU_INTENSITY), len(AU_INTENSITY) + 3)
+REST = np.zeros(3, np.float32)
 AU_MOST = 5.0
 
 
@@ -149,18 +150,16 @@ class Film:
         picture = prepare_still(image, landmarks, generator.crop)
         self.labels = labels_of(picture, arguments)
         self.frame_size, self.provenance = generator.animator.frame_size, generator.provenance
-        self._animator, self._rest = generator.animator, None
+        self._animator = generator.animator
         self._source = generator.animator.encode(picture, self.labels)
 
     def show(self, vectors: np.ndarray) -> np.ndarray:
         """The next vectors [n, N, 23] of N motions -> frames side by side, [n, H, N * W, 3] uint8.
 
-        The very first ones say where each motion's translation counts from.
+        A motion's translation counts from its start, where the photograph has the head.
         """
         if not len(vectors):
             height, width = self.frame_size
             return np.zeros((0, height, width * vectors.shape[1], 3), np.uint8)
-        if self._rest is None:
-            self._rest = vectors[0, :, TRANSLATION]
-        return np.concatenate([self._animator.frames(self._source, vectors[:, index], self._rest[index])
+        return np.concatenate([self._animator.frames(self._source, vectors[:, index], REST)
                                for index in range(vectors.shape[1])], axis=2)

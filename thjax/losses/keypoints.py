@@ -6,14 +6,15 @@ import jax.numpy as jnp
 from thjax.core.context import Context
 
 LEAST_SQUARED_DISTANCE = 0.1
-MEAN_DEPTH = 0.33
+MEAN_DEPTH = -0.33
+"""Their 0.33: here z points away from the camera, so what is seen of a head lies before its origin."""
 
 
 def prior(points: jax.Array, mask: jax.Array, ctx: Context) -> jax.Array:
-    """Penalises pairs nearer than a squared distance of 0.1, and a mean depth other than 0.33.
+    """Penalises pairs nearer than a squared distance of 0.1, and a mean depth other than -0.33.
 
     Args:
-        points: [b, K, 3] x, y, z in [-1, 1].
+        points: [b, K, 3] x, y, z in [-1, 1], z away from the camera.
         mask: [b], one where the example counts.
         ctx: reduces over all shards.
 

@@ -1,11 +1,10 @@
-"""How frames reach SyncNet: the whole picture, or a square that follows the face.
+"""How frames reach SyncNet: the whole picture, or a square that follows the face; resized as OpenCV's `resize` does.
 
 Source: joonson/syncnet_python, `run_pipeline.py`. There a detector gives the boxes; here they are the bounds of the 68
 landmarks, which leave the forehead out.
 """
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
 from thjax.core.errors import UserError
@@ -20,7 +19,7 @@ _OUTSIDE = 110
 
 
 def whole_frames(frames: np.ndarray) -> np.ndarray:
-    """[T, H, W, 3] uint8 -> [T, 224, 224, 3] uint8, interpolated between four pixels."""
+    """[T, H, W, 3] uint8 -> [T, 224, 224, 3] uint8, interpolated between four pixels, larger pictures too."""
     return np.stack([_resized(frame) for frame in frames])
 
 
@@ -60,4 +59,20 @@ def _crop(frame: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
 
 
 def _resized(picture: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    """[H, W, 3] uint8 -> [224, 224, 3] uint8: bilinear without a low-pass filter, pixel centres at +0.5."""
+    rows, columns = (_taps(size) for size in picture.shape[:2])
+    x = _mixed(_mixed(picture.astype(np.float32), rows, 0), columns, 1)
+    return np.floor(x + 0.5).astype(np.uint8)
+
+
+def _taps(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of 224 places the two pixels around it, of `size`, and the share of the second."""
+    place = np.clip((np.arange(SIDE) + 0.5) * size / SIDE - 0.5, 0, size - 1)
+    first = np.floor(place).astype(int)
+    return first, np.minimum(first + 1, size - 1), (place - first).astype(np.float32)
+
+
+def _mixed(x: np.ndarray, taps: tuple[np.ndarray, np.ndarray, np.ndarray], axis: int) -> np.ndarray:
+    first, second, share = taps
+    share = share.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+    return x.take(first, axis) * (1 - share) + x.take(second, axis) * share

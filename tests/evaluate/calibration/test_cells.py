@@ -1,5 +1,8 @@
 """Cells and checks of fabricated measurements, whose answers are known."""
 
+import itertools
+import json
+
 import numpy as np
 import pytest
 
@@ -100,6 +103,32 @@ def test_at_most_a_quarter_of_the_matrix_is_free_and_each_free_cell_has_its_reas
     assert len(free) <= len(MATRIX) * len(FAULTS) / 4
     reasons = [(metric, fault) for _, metrics, faults in FREE for metric in metrics for fault in faults]
     assert len(reasons) == len(set(reasons)) and set(reasons) == free
+
+
+@pytest.mark.parametrize("asked, code", [("down", 0), ("up", 1), ("silent", 1)])
+def test_the_command_writes_the_form_and_exits_by_what_holds(measured, tmp_path, monkeypatch, capsys, asked, code):
+    from thjax.evaluate import command
+    from thjax.evaluate.calibration import run
+
+    monkeypatch.setattr(run, "measure_everything", lambda *arguments: measured)
+    monkeypatch.setattr(run, "MATRIX", {"psnr": {"blur": asked, "noise": "free"}})
+    assert command.run(["--calibrate", "--out", str(tmp_path)]) == code
+    written = json.loads((tmp_path / "calibration.json").read_text())
+    assert written["psnr"]["blur"] == {"class": asked, "spearman": -1.0, "change": -0.5, "holds": code == 0}
+    assert written["psnr"]["noise"]["holds"] and (tmp_path / "calibration.png").is_file()
+    printed = capsys.readouterr().out
+    assert ("psnr under blur: asked" in printed) == bool(code) and "offset_recovered: 1.000" in printed
+
+
+def test_what_identity_and_sync_must_see_and_must_not():
+    for metric in ("csim", "acd_mse", "acd"):
+        assert MATRIX[metric]["turned_head"] == MATRIX[metric]["changed_light"] == "silent"
+    for metric, fault in itertools.product(("sync_confidence", "lse_c", "lse_d"), ("slight_blur", "brightness")):
+        assert MATRIX[metric][fault] == "silent"
+    for fault in ("frozen_mouth", "damped_mouth"):
+        assert MATRIX["sync_confidence"][fault] == MATRIX["lse_c"][fault] == "down" and MATRIX["lse_d"][fault] == "up"
+    assert MATRIX["lse_d"]["av_offset"] == MATRIX["lse_c"]["av_offset"] == "silent"
+    assert MATRIX["sync_offset_error"]["av_offset"] == "up"
 
 
 def test_the_matrix_can_be_looked_at(measured, tmp_path):

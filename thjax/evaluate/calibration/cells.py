@@ -1,5 +1,7 @@
 """From measurements of clips to the cells of the matrix, and to what sync must do beside them."""
 
+import math
+
 import numpy as np
 
 from thjax.evaluate.calibration.faults import FAULTS
@@ -92,7 +94,7 @@ def checks(measured: list[Measured]) -> dict[str, dict]:
         sign.append(1 if late else -1)
     errors = made[:, 1:] - made[:, :1] - np.array(sign)[:, None] * np.array(planted)[None]
     found = float((np.abs(errors) <= WITHIN).mean())
-    deviation = np.sqrt(CHANCE * (1 - CHANCE) / len(measured))
+    deviation = math.sqrt(CHANCE * (1 - CHANCE) / len(measured))
     bar = CHANCE + CHANCE_DEVIATIONS * deviation
     result = {"offset_recovered": {"value": found, "bar": RECOVERED_BAR, "n": errors.size,
                                    "holds": found >= RECOVERED_BAR}}

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-import data_pipelines
 import thjax
 from data_pipelines.schema import AUDIO_CONTEXT
 from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.seeding import generator
 from data_pipelines.synthetic.settings import Place
+from thjax.core.code_hash import digest_of, imported
 from thjax.core.errors import UserError
-from thjax.core.files import fingerprint, sha256, write_bytes
+from thjax.core.files import fingerprint, write_bytes
 from thjax.evaluate.calibration import performances
 from thjax.evaluate.calibration.faults import FAULTS, Take
 from thjax.evaluate.calibration.performances import Performance
@@ -30,14 +30,13 @@ from thjax.evaluate.judges import Judges
 from thjax.evaluate.measures import Measurement, measure_clip
 from thjax.evaluate.measures.faces import identity_source
 from thjax.evaluate.truth import ClipTruth
+from thjax.judges import shipped
 
 TRUTH = "truth"
 CONTROLS = ("copy_first_frame", "wrong_lips", "other_clip", "blurred", "noisy")
 """What a metric is scaled by: a statue, lips of another clip, another person's clip, blur of sigma 4, noise of 32."""
 STILL_FRAMES, OTHER_AUDIO = "copy_first_frame", "other_audio"
 """Rows in which nothing says when the sound belongs."""
-UNMEASURED = ("matrix.py", "verdicts.py", "cells.py", "run.py", "report.py", "command.py")
-"""Files that decide what is made of measurements."""
 Values = dict[str, tuple[float, float]]
 """{base of a metric's name: (numerator, denominator)} of one clip; action units are added up."""
 
@@ -104,13 +103,11 @@ def measure_everything(folder: Path, workers: int, report: Callable[[int, int], 
 
 def version() -> str:
     """Changes with the weights of the judges and with the code that draws, plants and measures."""
-    root = Path(thjax.__file__).parent
-    rooms = [root / name for name in ("judges", "metrics", "evaluate", "face3d")]
-    rooms.append(Path(data_pipelines.__file__).parent / "synthetic")
-    content = [(path.name, sha256(path)) for room in rooms for path in sorted(room.rglob("*.py"))
-               if path.name not in UNMEASURED]
-    weights = [(path.name, tensors_hash(path)) for path in sorted((root / "judges").rglob("*.safetensors"))]
-    return fingerprint([content, weights])[:12]
+    root = Path(thjax.__file__).parent.parent
+    worker = root / "data_pipelines" / "synthetic" / "espeak_worker.py"  # a process of its own, which nothing imports
+    code = digest_of(sorted({*imported(__name__, root), worker}), root)
+    weights = [(path.name, tensors_hash(path)) for path in sorted(shipped.FOLDER.glob("*.safetensors"))]
+    return fingerprint([code, weights])[:12]
 
 
 def tensors_hash(path: Path) -> str:

@@ -9,7 +9,7 @@ from thjax.engine import Batch, Evaluation
 from thjax.engine.stage import Nets
 from thjax.metrics.image import PEAK, PSNR_CAP
 from thjax.systems.dirfa_generator.geometry import vectors
-from thjax.systems.dirfa_generator.inputs import to_pixels, to_unit
+from thjax.systems.dirfa_generator.inputs import nobody, to_pixels, to_unit
 from thjax.systems.dirfa_generator.networks import Generator
 
 
@@ -23,13 +23,14 @@ def make_reconstruction(generator: Generator):
 
     def reconstruct(nets: Nets, batch: Batch, rngs: Rngs, ctx: Context) -> Evaluation:
         net, (clips, count) = nets["generator"], batch["valid"].shape
-        variables, z = {"params": net.params, **net.variables}, vectors(batch["au"], batch["pose"])
+        variables = {"params": net.params, **net.variables}
+        z = jnp.where(batch["valid"][..., None] > 0, vectors(batch["au"], batch["pose"]), nobody())
         first = jnp.argmax(batch["valid"] > 0, axis=1)
         take = lambda x: jax.vmap(lambda row, place: row[place])(x, first)
         picture = to_unit(take(batch["frames"]))
         source = generator.apply(variables, picture, take(z), method="encode")
         repeated = jax.tree.map(lambda x: jnp.repeat(x, count, axis=0), source)
-        # Frames without labels are drawn at the source's, and not counted.
+        # Frames without labels are drawn at the source's, and not counted; a clip without any is drawn of nobody.
         wanted = jnp.where(batch["valid"][..., None] > 0, z, take(z)[:, None]).reshape(clips * count, -1)
         made = generator.apply(variables, repeated, wanted, method="draw").frames
         made = to_pixels(made).reshape(batch["frames"].shape)

@@ -54,14 +54,14 @@ def draw_pair(batch: Batch, rngs: Rngs) -> Pair:
     take = lambda x, places: jax.vmap(lambda row, place: row[place])(x, places)
     frames, z = batch["frames"], vectors(batch["au"], batch["pose"])
     # What no label is known of may hold anything; a depth of zero would divide.
-    z = jnp.where(valid[..., None], z, _nobody())
+    z = jnp.where(valid[..., None], z, nobody())
     return Pair(
         to_unit(take(frames, source)), take(z, source), to_unit(take(frames, target)), take(z, target),
         found.astype(policy("f32").params),
     )
 
 
-def _nobody() -> jax.Array:
+def nobody() -> jax.Array:
     """[23]: a face at rest a metre away."""
     return jnp.zeros(len(CHANNELS)).at[CHANNELS.index("Tz")].set(1000.0)
 
