@@ -13,6 +13,7 @@ from thjax.evaluate.calibration.performances import CLIPS_EACH, LIDS, LIPS, Perf
 from thjax.metrics.shapes import expect_shape
 
 SHARES = tuple(step / 8 for step in range(1, 9))
+MOST_SHARES = tuple(0.7 * share for share in SHARES)
 
 
 @dataclasses.dataclass(frozen=True)
