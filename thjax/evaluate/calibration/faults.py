@@ -14,6 +14,7 @@ from thjax.metrics.shapes import expect_shape
 
 SHARES = tuple(step / 8 for step in range(1, 9))
 MOST_SHARES = tuple(0.7 * share for share in SHARES)
+"""Where lips stand still for more of the speech, nothing is left that sync could lose."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +173,7 @@ FAULTS = {
     "landmark_jitter": Fault("standard deviation in pixels", (0.125, 0.25, 0.375, 0.5, 1.0, 1.5, 2.0, 3.0),
                              _landmark_jitter),
     "av_offset": Fault("frames between picture and sound, either way", tuple(range(1, 11)), _offset),
-    "frozen_mouth": Fault("share of the speech, from its end, in which the lips stand still", SHARES,
+    "frozen_mouth": Fault("share of the speech, from its end, in which the lips stand still", MOST_SHARES,
                           _head(_frozen_mouth)),
     "damped_mouth": Fault("share of the lips' motion taken away", SHARES, _head(_damped_mouth)),
     "shuffled_audio": Fault("share of the speech, from its end, in which the lips say another clip", SHARES,
