@@ -90,18 +90,21 @@ def test_training_lowers_the_loss_and_rows_without_a_face_teach_nothing_but_that
         {name: float(value) for name, value in same[1].items()})
 
 
-def test_landmarks_of_people_who_are_not_told_teach_nothing_and_the_rest_of_them_does(faces):
+def test_of_people_who_are_not_told_only_the_stable_landmarks_teach_and_all_that_is_no_landmark(faces):
     made = list(face_batches.batches((faces, faces), 1, 48, 0))
     people = made[0]["person"].copy()
     batch = next(training.told(iter(made), (faces, faces), training.Recipe(pointed=0.34)))
     np.testing.assert_array_equal(batch["pointed"], people == 0)  # the first of three
     answers = {name: batch[name] for name in ("landmarks", "expression", "rotation", "origin", "log_scale", "blink")}
     right = answers | {"face": batch["is_face"]}
-    away = {"landmarks": batch["landmarks"] + 5 * (people > 0)[:, None, None],
-            "expression": batch["expression"] + (people > 0)[:, None]}
-    terms = {name: training.loss_terms(batch["stable"], right | {name: value}, batch) for name, value in away.items()}
-    assert float(terms["landmarks"]["landmarks"]) == pytest.approx(0, abs=1e-6)
-    assert float(terms["expression"]["expression"]) > 1
+    stable = np.isin(np.arange(68), judge.STABLE)
+    wrong = lambda which: batch["landmarks"] + 5 * (people > 0)[:, None, None] * which[:, None]
+    loss = lambda **answer: training.loss_terms(batch["stable"], right | answer, batch)
+    assert float(loss(landmarks=wrong(~stable))["landmarks"]) == pytest.approx(0, abs=1e-6)
+    # Each of five points counts alike: sqrt(1 + 5^2) - 1, and twice that of the four corners of the eyes.
+    bent = np.sqrt(26) - 1
+    assert float(loss(landmarks=wrong(stable))["landmarks"]) == pytest.approx((bent + 4 * 2 * bent) / 5, rel=1e-5)
+    assert float(loss(expression=batch["expression"] + (people > 0)[:, None])["expression"]) > 1
 
 
 def perfect(view):
