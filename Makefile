@@ -50,7 +50,7 @@ judges: env
 # Every metric against planted faults; the matrix that docs/evaluate.md shows.
 calibration: env
 	$(THJAX) evaluate --calibrate --out out/calibration; held=$$?; \
-	cp out/calibration/calibration.json benchmarks/results/calibration.json; \
+	cp out/calibration/calibration.json benchmarks/calibration.json; \
 	cp out/calibration/calibration.png docs/calibration.png; exit $$held
 
 bench: torch
