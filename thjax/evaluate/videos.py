@@ -85,9 +85,10 @@ class VideoSource:
         for path, what in ((video, "no video of this name"), (reference, "no reference of this name")):
             if not path.is_file():
                 raise CannotJudge(what)
-        made, frames = self._frames(video, "the video"), self._frames(reference, "the reference")
-        made, frames = self._fitted(name, made, frames)
-        landmarks = _landmarks(reference, len(frames))
+        made, whole = self._frames(video, "the video"), self._frames(reference, "the reference")
+        landmarks = _landmarks(reference, len(whole))
+        made, frames = self._fitted(name, made, whole)
+        landmarks = None if landmarks is None else landmarks[: len(frames)]
         key = name.removesuffix(SUFFIX)
         truth = ClipTruth(key, speaker_of(name), frames, frames[0], _sound(reference, len(frames)),
                           np.ones(len(frames), bool), landmarks, _words(reference))
@@ -245,7 +246,6 @@ def _landmarks(reference: pathlib.Path, frames: int) -> np.ndarray | None:
     except (OSError, ValueError) as error:
         log.warning("%s: cannot be read (%s)", path, error)
         raise CannotJudge("the landmarks cannot be read") from None
-    landmarks = landmarks[:frames]  # as the reference, which may have been cut to the video's length
     if landmarks.shape != (frames, LANDMARKS, 2) or not np.isfinite(landmarks).all():
         raise CannotJudge(f"the landmarks are not [T, {LANDMARKS}, 2] of finite numbers")
     return landmarks.astype(np.float32)
