@@ -85,8 +85,12 @@ def figures_path(out: pathlib.Path, name: str, split: str) -> pathlib.Path:
     return out / f"{name}.{split}.json"
 
 
-def forget_stale(out: pathlib.Path, names: list[str]) -> None:
-    """Deletes weights that other code has trained: their figures would be signed by code that did not make them."""
+def forget_stale(out: pathlib.Path, names: list[str]) -> list[str]:
+    """Deletes weights that other code has trained: their figures would be signed by code that did not make them.
+
+    Returns:
+        The names whose weights are kept.
+    """
     from thjax.judge_training import making
 
     for name in names:
@@ -97,6 +101,7 @@ def forget_stale(out: pathlib.Path, names: list[str]) -> None:
             weights.unlink()
         out.mkdir(parents=True, exist_ok=True)
         signed.write_text(code)
+    return [name for name in names if making.path_of(out, name).is_file()]
 
 
 def ship(out: pathlib.Path, judges: dict) -> None:
@@ -128,7 +133,7 @@ def main() -> None:
         return
     from configs.judges import RECIPES
 
-    forget_stale(out, list(RECIPES))
+    kept = forget_stale(out, list(RECIPES))
     training = in_lanes(["-m", "thjax.cli", "judges", "train"], out)
     examining = in_lanes(["-m", "benchmarks.judges", "--split", split, "--examine"], out)
     judges = {name: json.loads(figures_path(out, name, split).read_text()) for name in RECIPES}
@@ -136,7 +141,9 @@ def main() -> None:
     print(f"training {training:.0f} s, examination {examining:.0f} s")
     if split == "test":
         ship(out, judges)
-        RESULT.write_text(json.dumps({"command": COMMAND, "split": "test", "judges": judges}, indent=1) + "\n")
+        seconds = {"training": round(training), "examination": round(examining), "kept_from_before": kept}
+        RESULT.write_text(json.dumps({"command": COMMAND, "split": "test", "seconds": seconds, "judges": judges},
+                                     indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -95,7 +95,8 @@ def test_what_others_write_is_made_to_fit_and_named(tmp_path):
         "cut at the end, by at most 5 frames, to the shorter of video and reference": ["short.mp4"],
     }
     alike, *others = result.per_clip["ours"]["psnr"]
-    assert alike == 100 and min(others) > 35  # a codec and a resampling; a wrong frame has 15
+    # The codec, twice the same frames, does not always write the same bytes; a wrong frame has 15.
+    assert alike > 50 and min(others) > 35
     truths = {truth.key: truth for truth in shown.truths}
     assert len(truths["short"].frames) == 22 and truths["short"].words == [("bin", 0.2, 0.48), ("blue", 0.48, 0.8)]
     few, _ = collect_videos(videos, reference, judges=planted.judges(), limit=2)

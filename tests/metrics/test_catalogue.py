@@ -16,6 +16,7 @@ HELPERS = {
     "bootstrap", "canny", "catalogue", "colour", "compare", "merging", "names", "shapes",  # modules without a metric
     "mouth_mask", "lower_face_mask", "lip_gap", "lip_width", "fit_lip_gap_probe",  # tracks and regions
     "eye_aspect_ratio", "lips_closed", "word_errors", "distance_curve", "speed_extrema", "pose_histogram",  # steps
+    "short_runs",
     "mean_over_units", "head_similarity_of_histograms", "distribution_distances", "pairwise_distance",  # other ways
 }
 NAMED_BY_THE_PAPERS_AND_USERS = {

@@ -85,7 +85,7 @@ class VideoSource:
         for path, what in ((video, "no video of this name"), (reference, "no reference of this name")):
             if not path.is_file():
                 raise CannotJudge(what)
-        made, whole = self._frames(video, "the video"), self._frames(reference, "the reference")
+        made, whole = self._read(video, name, "the video"), self._read(reference, name, "the reference")
         landmarks = _landmarks(reference, len(whole))
         made, frames = self._fitted(name, made, whole)
         landmarks = None if landmarks is None else landmarks[: len(frames)]
@@ -97,10 +97,10 @@ class VideoSource:
         self._made[key] = made
         return truth
 
-    def _frames(self, path: pathlib.Path, which: str) -> np.ndarray:
+    def _read(self, path: pathlib.Path, name: str, which: str) -> np.ndarray:
         frames, resampled = _frames(path, which)
         if resampled:
-            self._note(f"{which} was read at {FPS} frames a second by its timestamps", path)
+            self._note(f"{which} was read at {FPS} frames a second by its timestamps", name)
         return frames
 
     def _fitted(self, name: str, made: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,9 +115,7 @@ class VideoSource:
             self._note("the video was scaled to the reference's size", name)
         return scaled, frames[:count]
 
-    def _note(self, what: str, name: str | pathlib.Path) -> None:
-        name = name if isinstance(name, str) else name.relative_to(
-            self._videos if name.is_relative_to(self._videos) else self._reference).as_posix()
+    def _note(self, what: str, name: str) -> None:
         self._collected.adapted.setdefault(what, []).append(name)
 
     def _another(self, number: int, truth: ClipTruth) -> np.ndarray | None:

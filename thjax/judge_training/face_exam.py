@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data_pipelines.crops import STABLE_LANDMARKS, canonical_template, similarity, transform_points, warp
+from data_pipelines.schema import AU_INTENSITY
 from data_pipelines.synthetic.expression import AU_SCALE, EXPRESSION_INDEX, EXPRESSION_NAMES
 from data_pipelines.synthetic.scene import paint_background, sample_scene
 from data_pipelines.synthetic.seeding import generator
@@ -14,6 +15,7 @@ from thjax.judge_training.face_material import Spoken, draw_spoken, faces_of
 from thjax.judge_training.stills import draw_stills
 from thjax.judges import face_alignment as alignment
 from thjax.judges.face import OUTER_EYES, Track, lip_gap
+from thjax.metrics.blinks import CLOSED_AU45, CLOSED_RATIO, eye_aspect_ratio, short_runs
 from thjax.metrics.bootstrap import LEVEL, bootstrap, bootstrap_ratio
 from thjax.metrics.closures import closures, lips_closed
 
@@ -149,7 +151,7 @@ def figures_of(tracks: list[Track], view: View) -> Row:
     figures["r_lip_gap"] = pooled_r([lip_gap(truth) for truth in view.landmarks], [track.lip_gap for track in tracks])
     figures["found"] = _table(bootstrap(np.array([track.found.mean() for track in tracks])))
     figures |= blink_f1([track.blink > 0.5 for track in tracks], view.blink)
-    return figures | (_closures(tracks, view) if view.spoken else {})
+    return figures | (_blinks_by_rules(tracks, view) | _closures(tracks, view) if view.spoken else {})
 
 
 def _point_errors(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -163,6 +165,25 @@ def blink_f1(found: list[np.ndarray], truth: list[np.ndarray]) -> Row:
     right = np.array([(a & (b > 0)).sum() for a, b in zip(found, truth, strict=True)], float)
     either = np.array([a.sum() + (b > 0).sum() for a, b in zip(found, truth, strict=True)], float)
     return {"blink_f1": _table(bootstrap_ratio(2 * right, either))} if either.any() else {}
+
+
+def _blinks_by_rules(tracks: list[Track], view: View) -> Row:
+    """F1 of whole blinks by the rules that rates of blinks go by, pooled: found where a run of either touches one of
+    the other."""
+    rules = {"ear": [eye_aspect_ratio(track.landmarks) < CLOSED_RATIO for track in tracks],
+             "au45": [track.au[:, AU_INTENSITY.index("AU45")] > CLOSED_AU45 for track in tracks]}
+    made = {}
+    for name, closed in rules.items():
+        runs = [(short_runs(a), short_runs(b > 0)) for a, b in zip(closed, view.blink, strict=True)]
+        touching = np.array([_touched(found, truth) + _touched(truth, found) for found, truth in runs], float)
+        either = np.array([len(found) + len(truth) for found, truth in runs], float)
+        made[f"blinks_by_{name}_f1"] = _table(bootstrap_ratio(touching, either))
+    return made
+
+
+def _touched(runs: np.ndarray, others: np.ndarray) -> int:
+    """How many of the runs [K, 2] share a frame with one of the others [L, 2]."""
+    return int(((runs[:, None, 0] < others[None, :, 1]) & (others[None, :, 0] < runs[:, None, 1])).any(1).sum())
 
 
 def _closures(tracks: list[Track], view: View) -> Row:

@@ -102,7 +102,7 @@ class Examined:
     def confidence(self, video: np.ndarray) -> np.ndarray:
         """Median minus minimum of the distance curve of whole clips, [N], as `thjax evaluate` takes it."""
         pairs = zip(video, self.audio, strict=True)
-        return np.array([sync(distance_curve(*pair, edges="overlap")).confidence for pair in pairs])
+        return np.array([sync(distance_curve(*pair, edges="inside")).confidence for pair in pairs])
 
 
 def table(ours: Examined, shuffled: Examined | None) -> dict[str, dict[str, dict]]:

@@ -120,7 +120,7 @@ class Judge:
 
         Returns:
             float32 `[N, D]` unit vectors, each the mean of what the network makes of a face and of its mirror image,
-            which cancels half of what a lamp or a turn does. The dot product of two is their cosine, 1 for the same
+            so that a lamp or a turn to one side moves it less. The dot product of two is their cosine, 1 for the same
             picture; people who differ lie around 0.
 
         Raises:

@@ -49,7 +49,7 @@ def blinks_by_aspect_ratio(landmarks: np.ndarray, fps: float) -> Ratio:
         Blinks over seconds with a face; 0 and up, best near the truth's own rate.
     """
     ratio = eye_aspect_ratio(landmarks)
-    return Ratio(_short_runs(ratio < CLOSED_RATIO), _seconds(ratio, fps))
+    return Ratio(len(short_runs(ratio < CLOSED_RATIO)), _seconds(ratio, fps))
 
 
 def blinks_by_au45(intensity: np.ndarray, fps: float) -> Ratio:
@@ -62,14 +62,22 @@ def blinks_by_au45(intensity: np.ndarray, fps: float) -> Ratio:
         fps: frames a second.
     """
     expect_shape("AU45 intensity", intensity, ("T",))
-    return Ratio(_short_runs(intensity > CLOSED_AU45), _seconds(intensity, fps))
+    return Ratio(len(short_runs(intensity > CLOSED_AU45)), _seconds(intensity, fps))
 
 
-def _short_runs(closed: np.ndarray) -> int:
-    """How many runs last 1 to `LONGEST_BLINK` frames; a run that a clip's end cuts short counts by what shows."""
+def short_runs(closed: np.ndarray) -> np.ndarray:
+    """Blinks: where lids are closed for 1 to `LONGEST_BLINK` frames. A run that a clip's end cuts short counts by what
+    shows.
+
+    Args:
+        closed: bool [T].
+
+    Returns:
+        int [K, 2], first frame of each and the frame after its last.
+    """
     edges = np.diff(np.concatenate([[False], closed, [False]]).astype(np.int8))
-    lengths = np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
-    return int((lengths <= LONGEST_BLINK).sum())
+    runs = np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
+    return runs[runs[:, 1] - runs[:, 0] <= LONGEST_BLINK]
 
 
 def _seconds(track: np.ndarray, fps: float) -> float:

@@ -62,7 +62,7 @@ _PIXELS = "px at 256 x 256"
 _SCRIPT, _SYNCNET, _LSE = "Chen et al. 2019 (script)", "Chung and Zisserman 2016", "Prajwal et al. 2020"
 
 CATALOGUE = {metric.name: metric for metric in (
-    Metric("psnr", "dB, whole video", "0..100", "high", "sda script (issue 49)", _FRAMES, image.psnr),
+    Metric("psnr", "dB, whole video", "0..100", "high", "sda script (issue 53)", _FRAMES, image.psnr),
     Metric("psnr_per_frame", "dB, mean over frames", "0..100", "high", _SCRIPT, _FRAMES, image.psnr_per_frame),
     Metric("psnr_uint8_overflow", "dB, wrapped errors", "24..100", "high", _SCRIPT, _FRAMES, image.psnr_uint8_overflow),
     Metric("mouth_psnr", "dB, mouth box", "0..100", "high", "ours", _MARKED, mouth.mouth_psnr),

@@ -22,7 +22,7 @@ UNIFORM_SIDE = 7
 def psnr(truth: np.ndarray, other: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Peak signal-to-noise ratio of a clip, from the squared error pooled over the clip ("whole video").
 
-    Source: 10 log10(255^2 / MSE); pooled as Vougioukas et al. 2019 measure it (sda issue 49).
+    Source: 10 log10(255^2 / MSE); pooled as Vougioukas et al. 2019 measure it (sda issue 53).
 
     Args:
         truth: [T, H, W, C] uint8 or values on 0..255.
@@ -104,7 +104,7 @@ def ssim_skimage7(truth: np.ndarray, other: np.ndarray) -> float:
     """Structural similarity `skimage7`: scikit-image's default. Shapes, range and direction as `ssim`, 7 x 7 at least.
 
     A uniform 7 x 7 window inside the frame, sample covariance (N - 1). Source: scikit-image, as the public script of
-    Chen et al. 2019 (ATVG) calls it on 256 x 256 frames, and probably Vougioukas et al. 2019 (sda issue 49).
+    Chen et al. 2019 (ATVG) calls it on 256 x 256 frames, and probably Vougioukas et al. 2019 (sda issue 53).
     """
     _check_window(truth, other, UNIFORM_SIDE)
     pixels = UNIFORM_SIDE**2

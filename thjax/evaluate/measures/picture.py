@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from thjax.evaluate.judges import Judges
+from thjax.evaluate.measures.area_resize import area_resized
 from thjax.evaluate.measures.sheet import Measurement
 from thjax.evaluate.truth import EXACT, ClipTruth
 from thjax.metrics import image, sharpness
@@ -20,7 +21,7 @@ from thjax.metrics.mouth import (
 from thjax.metrics.names import metric_name
 
 SCRIPT_SIDE = 256
-"""Pixels to which the public script of Chen et al. 2019 enlarges frames before its PSNR."""
+"""Pixels to which the public script of Chen et al. 2019 resizes frames before its PSNR, with OpenCV's `INTER_AREA`."""
 OVERFLOW = metric_name("psnr_uint8_overflow", crop="frame", size=SCRIPT_SIDE)
 SSIM_WINDOW = 2 * image.SSIM_RADIUS + 1
 FEWEST_FOR_JITTER = 3
@@ -51,7 +52,7 @@ def measure(truth: ClipTruth, made: np.ndarray, judges: Judges, probe: LipGapPro
     basic(truth, made, probe, sheet)
     real, fake = truth.frames[truth.counts], made[truth.counts]
     sheet.add("psnr_per_frame", image.psnr_per_frame(real, fake))
-    sheet.add(OVERFLOW, image.psnr_uint8_overflow(_enlarged(real), _enlarged(fake)))
+    sheet.add(OVERFLOW, image.psnr_uint8_overflow(_as_the_script(real), _as_the_script(fake)))
     if min(real.shape[1:3]) >= SSIM_WINDOW:
         sheet.add("ssim_skimage7", image.ssim_skimage7(real, fake))
     else:
@@ -88,8 +89,7 @@ def _inside(name: str, function, mask, real: np.ndarray, fake: np.ndarray, landm
         sheet.leave_out("landmarks outside the picture", name)
 
 
-def _enlarged(frames: np.ndarray) -> np.ndarray:
-    """[T, 256, 256, 1] uint8 grey, bilinear; Pillow's grey is that of `metrics.colour`, and faster."""
-    side = (SCRIPT_SIDE, SCRIPT_SIDE)
-    larger = (Image.fromarray(frame).resize(side, Image.Resampling.BILINEAR) for frame in frames)
-    return np.stack([np.asarray(frame.convert("L")) for frame in larger])[..., None]
+def _as_the_script(frames: np.ndarray) -> np.ndarray:
+    """[T, 256, 256, 1] uint8 grey; Pillow's grey is that of `metrics.colour`, and faster."""
+    resized = area_resized(frames, SCRIPT_SIDE)
+    return np.stack([np.asarray(Image.fromarray(frame).convert("L")) for frame in resized])[..., None]
