@@ -1,7 +1,7 @@
 """One pass over clips: true ones in, rows made, measurements out, a block at a time, so that memory stays bounded.
 
 A host uses its cores by threads over the clips of a block: array functions and compiled networks leave Python's lock.
-Networks run on the first device; more devices and hosts share an evaluation by `--shard I/N`, a process each.
+The clips of a block are dealt to its devices; hosts share an evaluation by `--shard I/N`, a process each.
 """
 
 import concurrent.futures
@@ -10,9 +10,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+import jax
 import numpy as np
 
 from thjax.core.errors import UserError
+from thjax.evaluate import devices
 from thjax.evaluate.collected import TRUTH, Clip, Collected
 from thjax.evaluate.controls import ClipSet
 from thjax.evaluate.judges import Judges
@@ -113,7 +115,7 @@ def collect(source: Source, measure: Measure, judges: Judges, shard: Shard, coll
         The clips to show.
     """
     shown, numbers_shown = Shown(), shown_numbers(source.total)
-    with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max(cores(), jax.local_device_count())) as pool:
         for block in shard.blocks(source.total):
             where = f"clips {block[0] + 1} to {block[-1] + 1} of {source.total}"
             report(f"{where}: reading")
@@ -138,13 +140,15 @@ def cores() -> int:
 
 def _look_at(truths: dict[int, ClipTruth], judges: Judges, collected: Collected, pool) -> None:
     """Enters the true clips, with the head angles and faces that the judges see."""
-    def look(truth: ClipTruth):
-        seen = truth.seen(judges)
-        angles = None if seen.track is None else seen.angles
-        beats = None if angles is None else onsets(truth.audio)
-        return angles, beats, features_of(truth, seen, judges)
+    def look(place: int, truth: ClipTruth):
+        with devices.dealt(place):
+            seen = truth.seen(judges)
+            angles = None if seen.track is None else seen.angles
+            beats = None if angles is None else onsets(truth.audio)
+            return angles, beats, features_of(truth, seen, judges)
 
-    for (number, truth), (angles, beats, features) in zip(truths.items(), pool.map(look, truths.values()), strict=True):
+    looks = pool.map(look, range(len(truths)), truths.values())
+    for (number, truth), (angles, beats, features) in zip(truths.items(), looks, strict=True):
         collected.clips[number] = Clip(truth.key, truth.speaker, angles, beats)
         collected.add_features(TRUTH, features)
 
@@ -156,6 +160,7 @@ def _measured(truths: list[ClipTruth], takes: Takes, measure: Measure, pool) -> 
         made = [take[position] for take in takes if take[position] is not None]
         if not made:
             return Measurement(left_out={"the whole row": "nothing was made, such as no other clip of this size"})
-        return mean_of([measure(truth, frames[: len(truth.frames)]) for frames in made])
+        with devices.dealt(position):
+            return mean_of([measure(truth, frames[: len(truth.frames)]) for frames in made])
 
     return pool.map(one, range(len(truths)))

@@ -10,6 +10,7 @@ import numpy as np
 
 from data_pipelines.schema import AUDIO_CONTEXT
 from thjax.core.errors import UserError
+from thjax.evaluate import devices
 from thjax.metrics import sync
 from thjax.pretrained import (
     arcface,
@@ -42,6 +43,7 @@ class PublicNetworks:
 
     loaded: Mapping[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
     preset: str = "lrs"
+    _placed: dict[tuple[str, Any], Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def load(cls, given: Sequence[str], preset: str = "lrs") -> "PublicNetworks":
@@ -69,9 +71,16 @@ class PublicNetworks:
     def __contains__(self, name: str) -> bool:
         return name in self.loaded
 
+    def on_device(self, name: str) -> tuple[Any, Any]:
+        """A network and its variables on the device that this thread computes on, where they stay."""
+        place = name, devices.current()
+        if place not in self._placed:
+            self._placed[place] = jax.device_put(self.loaded[name][1], place[1])
+        return self.loaded[name][0], self._placed[place]
+
     def call(self, name: str, *pictures: np.ndarray, prepare: Callable = lambda x: x) -> np.ndarray:
         """What a network makes of pictures [N, H, W, 3], in batches; `prepare` is part of the program."""
-        net, variables = self.loaded[name]
+        net, variables = self.on_device(name)
         count, parts = len(pictures[0]), []
         for start in range(0, count, AT_ONCE):
             rows = np.minimum(np.arange(start, start + AT_ONCE), count - 1)
@@ -118,7 +127,7 @@ class PublicSight:
         else:
             pictures = syncnet_crop.face_track(self._frames, self._landmarks)
         heard = self._audio[AUDIO_CONTEXT:-AUDIO_CONTEXT]
-        net, variables = self._public.loaded["syncnet"]
+        net, variables = self._public.on_device("syncnet")
         lossless = preset.crop == "frame" or not preset.jpeg
         return sync.distance_curve(*syncnet_score.embed(net, variables, pictures, heard, lossless))
 
@@ -129,7 +138,7 @@ class PublicSight:
         Raises:
             UserError: the mouth crop leaves the picture.
         """
-        return lipnet_read.read_lips(*self._public.loaded["lipnet"], self._frames, self._landmarks)
+        return lipnet_read.read_lips(*self._public.on_device("lipnet"), self._frames, self._landmarks)
 
     @functools.cached_property
     def arcface(self) -> np.ndarray:

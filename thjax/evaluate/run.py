@@ -13,6 +13,7 @@ from data_pipelines.manifest import Manifest
 from data_pipelines.schema import SAMPLES_PER_FRAME, DataError
 from thjax.checkpoint import LoadedRun
 from thjax.checkpoint.config_io import config_hash, to_dict
+from thjax.evaluate import devices
 from thjax.evaluate.collected import Collected
 from thjax.evaluate.controls import (
     CEILING,
@@ -79,7 +80,7 @@ class RunSource:
         self.clips = open_split(data, split, run, limit)
         self._audio = open_split(data, split, run, limit, fields=("audio",))
         self._transcripts = Transcripts(self.clips.manifest, split)
-        self.synthesiser = Synthesiser(run.system.sampler(run.nets, run.stats), self.clips.length)
+        self.synthesiser = Synthesiser(run.system.sampler(devices.everywhere(run.nets), run.stats), self.clips.length)
         self._seed = seed
         self.speakers: list[str] = list(self.clips.speakers)
         self.total = len(self.clips)

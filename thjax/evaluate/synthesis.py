@@ -7,15 +7,17 @@ import numpy as np
 
 from data_pipelines.schema import AUDIO_CONTEXT, SAMPLES_PER_FRAME
 from thjax.engine import GenerateRequest, Sampler
+from thjax.evaluate import devices
 
 CLIPS_AT_ONCE = 12
+"""Or the next number that divides over the devices."""
 
 
 class Synthesiser:
     """Generates clips of one length; its program is compiled once.
 
     Args:
-        sampler: of a trained system.
+        sampler: of a trained system whose weights lie everywhere, see `devices.everywhere`.
         frames: T, frames of a clip.
     """
 
@@ -34,16 +36,17 @@ class Synthesiser:
         Returns:
             [N, T, H, W, 3] uint8, before `finish`.
         """
-        results = []
-        for start in range(0, len(stills), CLIPS_AT_ONCE):
+        results, at_once = [], devices.rows_for(CLIPS_AT_ONCE)
+        for start in range(0, len(stills), at_once):
             # The last part is filled up, so that one compiled program serves all of them.
-            count = min(CLIPS_AT_ONCE, len(stills) - start)
-            rows = np.minimum(np.arange(start, start + CLIPS_AT_ONCE), len(stills) - 1)
+            count = min(at_once, len(stills) - start)
+            rows = np.minimum(np.arange(start, start + at_once), len(stills) - 1)
             carries = [self._sampler.plan(GenerateRequest(still=stills[i], seed=int(seeds[i]))) for i in rows]
             carry = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *carries)
+            carry = devices.cut(carry)
             pieces = []
             for piece in chunks_of(self._sampler, audio[rows], self._frames):
-                carry, made = self._chunk(carry, piece)
+                carry, made = self._chunk(carry, devices.cut(piece))
                 pieces.append(made)
             joined = np.concatenate([np.asarray(piece) for piece in pieces], axis=1)
             results.append(joined[:count, : self._frames])

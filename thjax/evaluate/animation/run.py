@@ -9,6 +9,7 @@ import numpy as np
 from data_pipelines.schema import AUDIO_CONTEXT
 from thjax.checkpoint import LoadedRun
 from thjax.checkpoint.config_io import config_hash, to_dict
+from thjax.evaluate import devices
 from thjax.evaluate.animation.clips import GROUPS, UNITS, MotionClip, MotionClips
 from thjax.evaluate.animation.controls import Controls
 from thjax.evaluate.animation.likelihood import CountedLikelihood
@@ -47,7 +48,8 @@ class Drawer:
         carries = [self._sampler.start(int(seed), self._motions) for seed in seeds]
         carry = jax.tree.map(lambda *leaves: np.stack(leaves) if np.ndim(leaves[0]) else leaves[0], *carries)
         end = audio.shape[1] - (AUDIO_CONTEXT - self._sampler.lookahead)
-        _, drawn = self._chunk(carry, audio[:, AUDIO_CONTEXT - self._sampler.lookbehind : end])
+        sound = audio[:, AUDIO_CONTEXT - self._sampler.lookbehind : end]
+        _, drawn = self._chunk(devices.cut(carry), devices.cut(sound))
         return np.swapaxes(np.asarray(drawn), 1, 2)
 
 
@@ -65,7 +67,7 @@ class MapperSource:
     def __init__(self, run: LoadedRun, data: pathlib.Path, split: str, seed: int, limit: int = 0):
         spec = run.system.stages[-1].data
         self.clips = MotionClips(data, split, spec, limit)
-        self.sampler: MotionSampler = run.system.sampler(run.nets, run.stats)
+        self.sampler: MotionSampler = run.system.sampler(devices.everywhere(run.nets), run.stats)
         training = MotionClips(data, "train", spec, CONTROL_CLIPS)
         self._controls, self._seed = Controls(training), seed
         self._counted = CountedLikelihood(self.sampler, training) if self.sampler.categories else None
@@ -119,7 +121,7 @@ class MapperSource:
             "pose": np.stack([_padded(clip.vectors[:, UNITS.stop :], length) for clip in clips]),
             "valid": np.stack([_padded(clip.counts.astype(np.float32), length) for clip in clips]),
         }
-        scored = self.sampler.score({name: _filled(values) for name, values in batch.items()})
+        scored = self.sampler.score(devices.cut({name: _filled(values) for name, values in batch.items()}))
         return [{_named(name): float(values[place]) for name, values in scored.items()} for place in range(len(clips))]
 
 
@@ -175,8 +177,8 @@ def _named(name: str) -> str:
 
 
 def _filled(rows: np.ndarray) -> np.ndarray:
-    """Rows up to a whole block, so that one compiled program serves all blocks."""
-    return np.concatenate([rows, np.repeat(rows[-1:], BLOCK_CLIPS - len(rows), axis=0)])
+    """Rows up to a whole block that divides over the devices, so that one compiled program serves all blocks."""
+    return np.concatenate([rows, np.repeat(rows[-1:], devices.rows_for(BLOCK_CLIPS) - len(rows), axis=0)])
 
 
 def _padded(rows: np.ndarray, length: int) -> np.ndarray:

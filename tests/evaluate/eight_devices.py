@@ -1,0 +1,130 @@
+"""Evaluation on eight devices. Run by test_evaluate_devices.py in a process of its own."""
+
+import dataclasses
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from data_pipelines.manifest import Manifest
+from data_pipelines.synthetic import workshop
+from data_pipelines.synthetic.settings import Corpus
+from tests.data_pipelines.toy_corpus import write_toy_corpus
+from tests.evaluate import planted
+from tests.evaluate.test_evaluate_run import NoisySampler, toy_run
+from tests.systems.dirfa_narrow import KINDS, narrow, random_weights
+from thjax import systems
+from thjax.engine import NetState
+from thjax.evaluate import devices
+from thjax.evaluate.animation.run import MapperSource
+from thjax.evaluate.run import evaluate_run
+from thjax.judges import face, identity, lips, sync
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    """As on a machine with a single one."""
+    def there():
+        monkeypatch.setattr(devices.jax, "local_devices", lambda: jax.devices()[:1])
+        monkeypatch.setattr(devices.jax, "local_device_count", lambda: 1)
+    return there
+
+
+class Watching(planted.Face):
+    def __init__(self):
+        self.used = set()
+
+    def measure(self, frames):
+        self.used.add(jnp.zeros(()).device)
+        return super().measure(frames)
+
+
+class Weighted(NoisySampler):
+    """A sampler with weights, which tells where its program ran."""
+
+    def __init__(self, weights):
+        self._weights, self.frames_lay_on = weights, set()
+
+    def plan(self, request):
+        return {name: leaf + self._weights["bias"] for name, leaf in super().plan(request).items()}
+
+
+def evaluate(corpus):
+    run, judges = toy_run(), dataclasses.replace(planted.judges(), face=Watching())
+    run.nets = {"bias": jax.device_put(np.float32(3), jax.devices()[0])}  # as checkpoints are loaded
+    run.system = types.SimpleNamespace(stages=run.system.stages, sampler=lambda nets, stats: Weighted(nets))
+    result, _, videos = evaluate_run(run, corpus, "test", 0, "thjax evaluate", metrics="all", judges=judges)
+    return result, videos, judges.face.used
+
+
+def test_a_table_is_the_same_and_every_device_has_worked(tmp_path, monkeypatch, one_device):
+    write_toy_corpus(tmp_path, speakers=3, clips=10, frames=(20, 24), size=64)
+    eight, videos, used = evaluate(tmp_path)
+    assert len(used) == jax.device_count() == 8
+    one_device()
+    one, same, used = evaluate(tmp_path)
+    assert len(used) == 1
+    for row, made in videos.items():
+        for here, there in zip(made, same[row], strict=True):
+            np.testing.assert_array_equal(here, there)
+    assert eight.rows.keys() == one.rows.keys()
+    for row, metrics in eight.rows.items():
+        for name, value in metrics.items():
+            assert value.mean == pytest.approx(one.rows[row][name].mean, rel=1e-12), (row, name)
+
+
+def test_batches_are_cut_where_they_divide():
+    made = devices.cut({"rows": np.zeros((16, 3)), "odd": np.zeros((3, 2)), "number": 4})
+    assert made["rows"].sharding.shard_shape((16, 3)) == (2, 3)
+    assert made["odd"].sharding.is_fully_replicated and made["number"] == 4
+    assert devices.rows_for(12) == 16 and devices.rows_for(8) == 8
+
+
+def test_a_mapper_draws_and_scores_the_same(tmp_path, one_device):
+    settings = Corpus(speakers=6, clips=1, motion="natural", sentences="free", seed=2, validation_speakers=2,
+                      test_speakers=2)
+    workshop.write(settings, tmp_path, workers=1, pixels=False)
+    config = narrow(KINDS["mixture"])
+    system, params = systems.build(config), random_weights(config)[1]["params"]
+    stats = system.statistics(Manifest.load(tmp_path).shard_statistics("train"))
+    nets = {"mapper": NetState(jax.device_put(params, jax.devices()[0]))}
+    run = types.SimpleNamespace(system=system, nets=nets, stats=stats)
+
+    def values():
+        source = MapperSource(run, tmp_path, "test", 0)
+        try:
+            return {(row, number): sheet.values for row, number, sheet in source.measured([0, 1])}
+        finally:
+            source.close()
+
+    eight = values()
+    one_device()
+    one = values()
+    assert eight.keys() == one.keys()
+    for place, found in eight.items():
+        for name in ("cross_entropy", "cross_entropy[lips]", "opening_r"):
+            if name in found:
+                assert found[name].above == pytest.approx(one[place][name].above, rel=1e-5), (place, name)
+
+
+def test_judges_that_ship_work_on_the_device_that_is_their_turn():
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (30, 64, 64, 3), dtype=np.uint8)
+    audio = rng.integers(-9000, 9000, 30 * 640 + 6400).astype(np.int16)
+    track = face.Judge.load().measure(frames)
+    points = np.tile(np.float32(planted._FACE * 64), (30, 1, 1))
+    looks = {
+        "face": lambda: face.Judge.load().measure(frames).landmarks,
+        "identity": lambda: identity.Judge.load().embed(frames, points),
+        "sync": lambda: np.stack(sync.Judge.load().embed(frames, points, audio)),
+        "lips": lambda: lips.Judge.load().read(frames, points),
+    }
+    for name, look in looks.items():
+        here = look()
+        with devices.dealt(11):
+            assert devices.current() == jax.devices()[3]
+            there = look()
+        np.testing.assert_array_equal(here, there, err_msg=name)
+    assert track.landmarks.shape == (30, 68, 2)
