@@ -178,15 +178,7 @@ def _stored(picture: Picture, size: tuple[int, int], affine: np.ndarray, setting
 
 def _labels(name: str, track: "labels.Track", filmed: _Filmed, settings: Settings) -> dict:
     """The labels of the stored frames, see `labels.Track.at`."""
-    if track.numbers is not None:
-        if not filmed.as_coded:
-            raise BadClip("label_mismatch", f"{name}: its frames are shown turned, or their pixels are not square, and "
-                                            "OpenFace saw them as they are coded; convert the video (ffmpeg -vf "
-                                            "scale=iw*sar:ih,setsar=1 ...), and track what comes of it")
-        if track.numbers[-1] - labels.LONGEST_GAP >= filmed.decoded:
-            raise BadClip("label_mismatch", f"{name}: has {filmed.decoded} frames, its labels reach to frame "
-                                            f"{track.numbers[-1] + 1}: they are of another video; track this one")
-        track = track.on_clock(filmed.numbers, filmed.times, 1 / filmed.rate)
+    track = track.on_clock(name, filmed, filmed.numbers, filmed.times, 1 / filmed.rate)
     return track.at(filmed.times, filmed.there, filmed.affine, filmed.size, settings.size)
 
 

@@ -18,6 +18,7 @@ What other networks made of the same frames may stand beside it, see data_pipeli
 
 import dataclasses
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -39,6 +40,13 @@ FOREHEAD = 0.35
 _SHAPES = {"landmarks": (schema.LANDMARKS, 2), "au": (len(schema.AU_INTENSITY),),
            "au_presence": (len(schema.AU_PRESENCE),), "blink": (), "pose": (len(schema.POSE),)}
 _NOT_BETWEEN = ("au_presence", "blink")  # presences have no middle: the nearest frame's is taken
+
+
+class Read(Protocol):
+    """What is known of a video after it was read, as `pictures.Pictures` has it."""
+
+    decoded: int
+    as_coded: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,16 +85,28 @@ class Track:
         top = np.clip((y0 + y1 - side) / 2, 0, height - side)
         return float(left), float(top), float(side)
 
-    def on_clock(self, numbers: np.ndarray, times: np.ndarray, step: float) -> "Track":
+    def on_clock(self, name: str, read: Read, numbers: np.ndarray, times: np.ndarray, step: float) -> "Track":
         """The track on the video's own clock, where it knows its frames by number alone.
 
         Args:
+            name: of the video, for messages.
+            read: how it was read.
             numbers: of the source frames that are shown, `[N]` from 0, not falling.
             times: theirs, `[N]` seconds from the first.
             step: mean seconds between frames, for those that are not shown.
+
+        Raises:
+            BadClip: it is not the video that was tracked, or not as it was tracked.
         """
         if self.numbers is None:
             return self
+        if not read.as_coded:
+            raise BadClip("label_mismatch", f"{name}: its frames are shown turned, or their pixels are not square, and "
+                                            "OpenFace saw them as they are coded; convert the video (ffmpeg -vf "
+                                            "scale=iw*sar:ih,setsar=1 ...), and track what comes of it")
+        if self.numbers[-1] - LONGEST_GAP >= read.decoded:
+            raise BadClip("label_mismatch", f"{name}: has {read.decoded} frames, its labels reach to frame "
+                                            f"{self.numbers[-1] + 1}: they are of another video; track this one")
         late = np.interp(self.numbers, numbers, times - numbers * step)
         return dataclasses.replace(self, times=self.numbers * step + late)
 

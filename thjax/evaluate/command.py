@@ -48,6 +48,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--reference", type=pathlib.Path, metavar="DIR",
                         help="true mp4 of the same names as in --videos, with sound; beside NAME.mp4 may lie "
                         "NAME.landmarks.npy [T, 68, 2] and NAME.align, the words as GRID has them")
+    parser.add_argument("--labels", type=pathlib.Path, nargs=2, metavar=("MADE", "TRUE"),
+                        help="folders of a tracker's labels of --videos and of --reference, as `thjax label --corpus "
+                        "folder` writes them or OpenFace's CSV files: distances of landmarks, action units, blinks and "
+                        "pose also under that tracker's name")
     parser.add_argument("--split", default="test", help="split of the corpus (default: %(default)s)")
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="where table.json, clips.csv, report.html and "
                         "its pictures go (default with --checkpoint: its folder/evaluate-SPLIT)")
@@ -113,7 +117,7 @@ def _collect(arguments, out: pathlib.Path, update) -> tuple[Collected, list[path
     if arguments.videos:
         judges = _judges(arguments)
         collected, shown = collect_videos(arguments.videos, arguments.reference, arguments.metrics, judges,
-                                          arguments.shard, update, arguments.clips)
+                                          arguments.shard, update, arguments.clips, arguments.labels)
         return collected, report.draw(shown, judges, out)
     loaded = load_run(arguments.checkpoint, which=arguments.which, ema=not arguments.no_ema)
     sampler = loaded.system.sampler(loaded.nets, loaded.stats)
@@ -155,6 +159,8 @@ def _out(arguments) -> pathlib.Path:
         for name in names:
             if getattr(arguments, option[2:]) and getattr(arguments, name) is None:
                 raise UserError(f"{option} needs --{name} DIR beside it; see thjax evaluate --help")
+    if arguments.labels and not arguments.videos:
+        raise UserError("--labels are those of --videos and --reference; a run's own corpus has its labels in records")
     if arguments.out:
         return arguments.out
     part = f"-{arguments.shard.index}-of-{arguments.shard.count}" if arguments.shard.count > 1 else ""

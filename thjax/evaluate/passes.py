@@ -29,7 +29,8 @@ BLOCK_CLIPS = 12
 """Clips in memory at once, and the unit in which shards share them: a sampler's batch is the same in any shard."""
 Takes = Sequence[Sequence[np.ndarray | None]]
 """Takes of the clips of a block, each [T, H, W, 3] uint8, over which metrics are averaged; None where none was made."""
-Measure = Callable[[ClipTruth, np.ndarray], Measurement]
+Measure = Callable[[str, ClipTruth, np.ndarray], Measurement]
+"""(row, truth, made frames) -> measurements."""
 Report = Callable[[str], None]
 
 
@@ -105,7 +106,7 @@ def collect(source: Source, measure: Measure, judges: Judges, shard: Shard, coll
 
     Args:
         source: of clips and rows.
-        measure: (truth, made frames) -> measurements.
+        measure: of one clip of a row.
         judges: also looked through for the true clips' own heads and faces.
         shard: which of the clips.
         collected: takes the measurements.
@@ -126,7 +127,7 @@ def collect(source: Source, measure: Measure, judges: Judges, shard: Shard, coll
             for row, make in source.rows(truths) if truths else ():
                 report(f"{where}: {row}")
                 takes = make()
-                for number, measured in zip(truths, _measured(list(truths.values()), takes, measure, pool),
+                for number, measured in zip(truths, _measured(row, list(truths.values()), takes, measure, pool),
                                             strict=True):
                     collected.add(row, number, measured)
                 shown.videos.setdefault(row, []).extend(takes[0][position] for position in kept)
@@ -153,7 +154,7 @@ def _look_at(truths: dict[int, ClipTruth], judges: Judges, collected: Collected,
         collected.add_features(TRUTH, features)
 
 
-def _measured(truths: list[ClipTruth], takes: Takes, measure: Measure, pool) -> Iterable[Measurement]:
+def _measured(row: str, truths: list[ClipTruth], takes: Takes, measure: Measure, pool) -> Iterable[Measurement]:
     """The mean over takes of every clip, in order. One thread has one clip, whose truth is looked at once."""
     def one(position: int) -> Measurement:
         truth = truths[position]
@@ -161,6 +162,6 @@ def _measured(truths: list[ClipTruth], takes: Takes, measure: Measure, pool) -> 
         if not made:
             return Measurement(left_out={"the whole row": "nothing was made, such as no other clip of this size"})
         with devices.dealt(position):
-            return mean_of([measure(truth, frames[: len(truth.frames)]) for frames in made])
+            return mean_of([measure(row, truth, frames[: len(truth.frames)]) for frames in made])
 
     return pool.map(one, range(len(truths)))

@@ -134,7 +134,7 @@ def collect_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, limit
     training = open_split(data, "train", run, PROBE_CLIPS)
     probe = fit_probe(training)
 
-    def measure(truth, made):
+    def measure(row, truth, made):
         if metrics == "basic":
             return measure_basic(truth, made, probe)
         return measure_clip(truth, made, judges, probe)

@@ -47,6 +47,13 @@ class Seen:
         return self._judges.face.measure(self._frames) if self._judges.face and self.large_enough else None
 
     @property
+    def blind(self) -> str:
+        """Why there is no track."""
+        if self._judges.face is None:
+            return "no judge of faces"
+        return "frames are too small for the judge of faces"
+
+    @property
     def detector(self) -> str:
         """Name of whatever found the landmarks."""
         return EXACT if self.track is None else self._judges.label("face")

@@ -19,6 +19,7 @@ from thjax.core import files
 from thjax.core.errors import UserError
 from thjax.evaluate.collected import Collected
 from thjax.evaluate.controls import CEILING, copied, derangement, reencode
+from thjax.evaluate.given_labels import Film, GivenLabels
 from thjax.evaluate.judges import Judges
 from thjax.evaluate.measures import measure_basic, measure_clip
 from thjax.evaluate.passes import Report, Shard, Shown, Takes, collect
@@ -50,12 +51,13 @@ class VideoSource:
         judges: that of faces must find one in a reference without landmarks.
         names: of the clips.
         collected: takes the names of clips that cannot be judged, and of those that are made to fit.
+        given: takes a tracker's labels; None where there are none.
     """
 
     def __init__(self, videos: pathlib.Path, reference: pathlib.Path, judges: Judges, names: list[str],
-                 collected: Collected):
+                 collected: Collected, given: GivenLabels | None = None):
         self._videos, self._reference, self._judges, self._collected = videos, reference, judges, collected
-        self.names = names
+        self.names, self._given = names, given
         # A clip whose speaker nobody knows counts as a speaker of its own.
         who = [name if speaker_of(name) is None else speaker_of(name) for name in self.names]
         self._partners = derangement(who, 0) if len(self.names) > 1 else None
@@ -85,9 +87,9 @@ class VideoSource:
         for path, what in ((video, "no video of this name"), (reference, "no reference of this name")):
             if not path.is_file():
                 raise CannotJudge(what)
-        made, whole = self._read(video, name, "the video"), self._read(reference, name, "the reference")
-        landmarks = _landmarks(reference, len(whole))
-        made, frames = self._fitted(name, made, whole)
+        made_film, true_film = self._read(video, name, "the video"), self._read(reference, name, "the reference")
+        landmarks = _landmarks(reference, len(true_film.frames))
+        made, frames = self._fitted(name, made_film.frames, true_film.frames)
         landmarks = None if landmarks is None else landmarks[: len(frames)]
         key = name.removesuffix(SUFFIX)
         truth = ClipTruth(key, speaker_of(name), frames, frames[0], _sound(reference, len(frames)),
@@ -95,13 +97,15 @@ class VideoSource:
         if landmarks is None and self._judges.face and truth.seen(self._judges).landmarks is None:
             raise CannotJudge("no face in the reference")
         self._made[key] = made
+        if self._given:
+            self._given.read(truth, name, (video, made_film), (reference, true_film))
         return truth
 
-    def _read(self, path: pathlib.Path, name: str, which: str) -> np.ndarray:
-        frames, resampled = _frames(path, which)
-        if resampled:
+    def _read(self, path: pathlib.Path, name: str, which: str) -> Film:
+        film = _film(path, which)
+        if abs(film.read.frames_per_second - FPS) > RATE_TOLERANCE:
             self._note(f"{which} was read at {FPS} frames a second by its timestamps", name)
-        return frames
+        return film
 
     def _fitted(self, name: str, made: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Video and reference as long as the shorter, both of the reference's size."""
@@ -123,7 +127,7 @@ class VideoSource:
         if self._partners is None:
             return None
         try:
-            frames = _frames(self._videos / self.names[self._partners[number]], "the video")[0]
+            frames = _film(self._videos / self.names[self._partners[number]], "the video").frames
             frames = _scaled(frames, truth.frames)
         except CannotJudge:
             return None
@@ -132,7 +136,8 @@ class VideoSource:
 
 def collect_videos(videos: pathlib.Path, reference: pathlib.Path, metrics: str = "all", judges: Judges | None = None,
                    shard: Shard = Shard(), report: Report = lambda message: None,
-                   limit: int = 0) -> tuple[Collected, Shown]:
+                   limit: int = 0,
+                   labels: tuple[pathlib.Path, pathlib.Path] | None = None) -> tuple[Collected, Shown]:
     """Measures videos against references, beside controls.
 
     Args:
@@ -143,6 +148,7 @@ def collect_videos(videos: pathlib.Path, reference: pathlib.Path, metrics: str =
         shard: which of the clips.
         report: called with what is done next.
         limit: clips to use, spread over the names in order; 0 uses all.
+        labels: folders of a tracker's labels, of the videos and of the references, see `GivenLabels`.
 
     Raises:
         UserError: a folder is missing, or there is no mp4.
@@ -151,17 +157,22 @@ def collect_videos(videos: pathlib.Path, reference: pathlib.Path, metrics: str =
         judges = Judges()
     elif judges is None:
         judges = Judges.load()
-    about = {"videos": str(videos), "reference": str(reference),
-             "judges": judges.about}
+    about = {"videos": str(videos), "reference": str(reference), "judges": judges.about}
+    given = GivenLabels(*labels) if labels else None
+    if given:
+        about["labels"] = [str(folder) for folder in labels]
     names = _spread(sorted(_names(videos) | _names(reference)), limit)
     if not names:
         raise UserError(f"neither {videos} nor {reference} has a file that ends in {SUFFIX}")
     settings = {"config_hash": files.fingerprint({"names": names, "metrics": metrics}), "seeds": [], "about": about}
     collected = Collected(settings, len(names))
-    source = VideoSource(videos, reference, judges, names, collected)
+    source = VideoSource(videos, reference, judges, names, collected, given)
 
-    def measure(truth, made):
-        return measure_basic(truth, made) if metrics == "basic" else measure_clip(truth, made, judges)
+    def measure(row, truth, made):
+        sheet = measure_basic(truth, made) if metrics == "basic" else measure_clip(truth, made, judges)
+        if given:
+            given.measure(row, truth, sheet)
+        return sheet
 
     return collected, collect(source, measure, judges, shard, collected, report)
 
@@ -185,18 +196,20 @@ def _names(folder: pathlib.Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob(f"*{SUFFIX}") if path.is_file()}
 
 
-def _frames(path: pathlib.Path, which: str) -> tuple[np.ndarray, bool]:
-    """[T, H, W, 3] uint8 at 25 frames a second, and whether the file has another rate."""
+def _film(path: pathlib.Path, which: str) -> Film:
+    """The pictures at 25 frames a second."""
     try:
         with media.opened(media.existing_file(path, "video")) as container:
             pictures = Pictures(container, str(path))
-            frames = [picture.image for picture in pictures]
+            shown = list(pictures)
     except (DataError, BadClip) as error:
         log.warning("%s", error)
         raise CannotJudge(f"{which} cannot be read") from None
-    if not frames:
+    if not shown:
         raise CannotJudge(f"{which} has no picture")
-    return np.stack(frames), abs(pictures.frames_per_second - FPS) > RATE_TOLERANCE
+    column = lambda name: np.array([getattr(picture, name) for picture in shown])
+    return Film(np.stack([picture.image for picture in shown]), column("time"), column("number"), column("there"),
+                pictures)
 
 
 def _scaled(frames: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -57,9 +57,15 @@ def measure_clip(truth: ClipTruth, made: np.ndarray, judges: Judges, probe: LipG
     seen = Seen(made, audio, judges, truth.landmarks, landmark_noise)
     sheet = Measurement(features=features_of(truth, seen, judges))
     picture.measure(truth, made, judges, probe, sheet)
-    lips.measure(truth, seen, judges, sheet)
-    faces.measure(truth, seen, judges, sheet)
+    faces.identity(truth, seen, judges, sheet)
+    tracks(truth, truth.seen(judges), seen, sheet)
     words.measure(truth, seen, judges, sheet)
-    motion.measure(truth, seen, judges, sheet)
     public.measure(truth, made, seen, judges, sheet)
     return sheet
+
+
+def tracks(truth: ClipTruth, real: Seen, seen: Seen, sheet: Measurement) -> None:
+    """Writes down what a detector of faces says of a true clip and a made one: lips, action units, blinks, pose."""
+    lips.measure(truth, real, seen, sheet)
+    faces.action_units(truth, real, seen, sheet)
+    motion.measure(truth, real, seen, sheet)

@@ -17,13 +17,8 @@ IDENTITY = ("acd", "acd_mse", "csim")
 UNITS = ("au_f1", "au_accuracy")
 
 
-def measure(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:
-    """Writes down identity and action units."""
-    _identity(truth, seen, judges, sheet)
-    _action_units(truth, seen, judges, sheet)
-
-
-def _identity(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:
+def identity(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:
+    """Writes down whose face it is."""
     if judges.identity is None:
         sheet.leave_out("no judge of identity", *IDENTITY)
         return
@@ -52,15 +47,18 @@ def identity_name(base: str, judges: Judges) -> str:
     return metric_name(base, *identity_source(judges))
 
 
-def _action_units(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:
-    real = truth.seen(judges)
+def action_units(truth: ClipTruth, real: Seen, seen: Seen, sheet: Measurement) -> None:
+    """Writes down how the action units of both sides agree."""
     if real.track is None or seen.track is None:
-        sheet.leave_out("no judge of faces", *UNITS)
+        sheet.leave_out(seen.blind, *UNITS)
+        return
+    if real.track.au is None or seen.track.au is None:
+        sheet.leave_out("no action units on both sides", *(unit_name(base, "", seen) for base in UNITS))
         return
     detected = real.found & seen.found & truth.counts
     present = [np.asarray(side.track.au)[detected] >= PRESENT for side in (real, seen)]
     if not detected.any():
-        sheet.leave_out("no frame with a face on both sides", *(unit_name(base, "", judges) for base in UNITS))
+        sheet.leave_out("no frame with a face on both sides", *(unit_name(base, "", seen) for base in UNITS))
         return
     counts = action_unit_counts(*present, AU_INTENSITY)
     hits, wrong = 2 * counts.true_positive, counts.false_positive + counts.false_negative
@@ -69,10 +67,10 @@ def _action_units(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measureme
         f1 = Ratio(float(hits[index]), float(hits[index] + wrong[index]))
         # A unit that shows on neither side is no failure to be reported: its ratio just does not count.
         if f1.below:
-            sheet.add(unit_name("au_f1", unit, judges), f1)
-        sheet.add(unit_name("au_accuracy", unit, judges), Ratio(float(right[index]), float(detected.sum())))
+            sheet.add(unit_name("au_f1", unit, seen), f1)
+        sheet.add(unit_name("au_accuracy", unit, seen), Ratio(float(right[index]), float(detected.sum())))
 
 
-def unit_name(base: str, unit: str, judges: Judges) -> str:
+def unit_name(base: str, unit: str, seen: Seen) -> str:
     """Name of a metric of one action unit, or of their mean where `unit` is empty."""
-    return metric_name(base, judges.label("face"), unit or None)
+    return metric_name(base, seen.detector, unit or None)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from thjax.evaluate.judges import Judges
 from thjax.evaluate.measures.sheet import Measurement
 from thjax.evaluate.truth import ClipTruth, Seen
 from thjax.metrics import landmarks
@@ -20,13 +19,11 @@ UNDETECTED = "undetected"
 FEWEST_IN_SPEECH = 2
 
 
-def measure(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:
+def measure(truth: ClipTruth, real: Seen, seen: Seen, sheet: Measurement) -> None:
     """Writes down everything that landmarks of both sides say about the lips."""
-    real = truth.seen(judges)
     everything = (*DISTANCES, *TRACKS, *CLOSURES)
     if real.track is None or seen.track is None:
-        reason = "no judge of faces" if judges.face is None else "frames are too small for the judge of faces"
-        sheet.leave_out(reason, *everything)
+        sheet.leave_out(seen.blind, *everything)
         return
     both = real.found & seen.found & truth.counts
     sheet.add(metric_name(UNDETECTED, seen.detector), Ratio(float((~both & truth.counts).sum()),

@@ -3,7 +3,6 @@
 import numpy as np
 
 from data_pipelines.schema import AU_INTENSITY, FPS
-from thjax.evaluate.judges import Judges
 from thjax.evaluate.measures.onsets import onsets
 from thjax.evaluate.measures.sheet import Measurement
 from thjax.evaluate.truth import ClipTruth, Seen
@@ -17,20 +16,24 @@ BLINKS = ("blink_rate_ear", "blink_rate_au45")
 FEWEST_FOR_BEATS = 4
 
 
-def measure(truth: ClipTruth, seen: Seen, judges: Judges, sheet: Measurement) -> None:
+def measure(truth: ClipTruth, real: Seen, seen: Seen, sheet: Measurement) -> None:
     """Writes down blinks and head motion."""
     if seen.track is None:
-        sheet.leave_out("no judge of faces" if judges.face is None else "frames are too small for the judge of faces",
-                        *BLINKS, *POSES)
+        sheet.leave_out(seen.blind, *BLINKS, *POSES)
         return
     names = {base: metric_name(base, seen.detector) for base in (*BLINKS, *POSES)}
     if not seen.found.any():
         sheet.leave_out("no frame with a face", *names.values())
         return
-    lids = np.where(seen.found, np.asarray(seen.track.au)[:, AU45], np.nan)
     sheet.add(names["blink_rate_ear"], blinks_by_aspect_ratio(seen.points, FPS))
-    sheet.add(names["blink_rate_au45"], blinks_by_au45(lids, FPS))
-    real = truth.seen(judges)
+    if seen.track.au is None:
+        sheet.leave_out("no action units", names["blink_rate_au45"])
+    else:
+        lids = np.where(seen.found, np.asarray(seen.track.au)[:, AU45], np.nan)
+        sheet.add(names["blink_rate_au45"], blinks_by_au45(lids, FPS))
+    if real.track.pose is None or seen.track.pose is None:
+        sheet.leave_out("no head pose on both sides", *(names[base] for base in POSES))
+        return
     if not real.found.any():
         sheet.leave_out("no frame of the truth with a face", *(names[base] for base in POSES))
         return

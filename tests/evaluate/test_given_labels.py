@@ -1,0 +1,111 @@
+"""Labels of a tracker beside videos and references: its own name on every metric, and what does not fit is said."""
+
+import json
+
+import numpy as np
+import pytest
+
+from data_pipelines.mp4 import write_mp4
+from data_pipelines.prepare.opened import sha256
+from data_pipelines.readers.reference import Location
+from data_pipelines.schema import AU_INTENSITY
+from tests.evaluate import planted
+from tests.evaluate.test_evaluate_videos import picture, sound
+from thjax.core.errors import UserError
+from thjax.evaluate import command
+from thjax.evaluate.judges import Judges
+from thjax.evaluate.result import result_of
+from thjax.evaluate.videos import collect_videos
+
+pytest.importorskip("av")
+FRAMES = 24
+FACE = planted.clip(count=FRAMES).landmarks[0]
+
+
+def label(folder, key, video, landmarks, **changes):
+    """What `thjax label --tracker dlib --corpus folder` writes of a video."""
+    size, digest = sha256(Location(str(video)))
+    count = len(landmarks)
+    content = {"times": np.arange(count) / 25, "landmarks": landmarks.astype(np.float32),
+               "face_ok": np.ones(count, np.uint8), "tracker": "dlib", "video_bytes": size, "video_sha256": digest}
+    path = folder / "folder" / f"{key}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **(content | changes))
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Two clips of a speaker, the made ones twice as large; a mouth that a tracker sees wider by 2 and 4 pixels."""
+    for name, seed in (("a", 0), ("b", 1)):
+        true = picture(seed)
+        write_mp4(tmp_path / "true/s1" / f"{name}.mp4", true, sound())
+        write_mp4(tmp_path / "made/s1" / f"{name}.mp4", true.repeat(2, 1).repeat(2, 2), sound())
+    still = np.tile(FACE, (FRAMES, 1, 1))
+    moving = still + np.sin(np.arange(FRAMES))[:, None, None]
+    for name, wider in (("a", 2), ("b", 4)):
+        label(tmp_path / "labels/true", f"s1/{name}", tmp_path / "true/s1" / f"{name}.mp4", moving)
+        made = 2 * moving
+        made[:, 48] -= (2 * wider, 0)  # of frames that are twice as large
+        label(tmp_path / "labels/made", f"s1/{name}", tmp_path / "made/s1" / f"{name}.mp4", made)
+    return tmp_path
+
+
+def measured(place, judges=None):
+    return collect_videos(place / "made", place / "true", judges=judges or planted.judges(),
+                          labels=(place / "labels/made", place / "labels/true"))[0]
+
+
+def test_a_tracker_s_landmarks_are_compared_under_its_name(place):
+    result = result_of(measured(place), "")
+    ours = result.per_clip["ours"]
+    # One of 20 points is off by w of 64 pixels, so by 4 w of 256; centring shares a twentieth of that out.
+    for value, wider in zip(ours["lmd[dlib]"], (2, 4), strict=True):
+        off = 4 * wider / 20
+        assert value == pytest.approx(((4 * wider - off) + 19 * off) / 20, rel=1e-3)
+    np.testing.assert_allclose(ours["lmd_abs[dlib]"], [8 / 20, 16 / 20], rtol=1e-3)
+    assert result.rows["ours"]["undetected[dlib]"].mean == 0
+    assert result.rows["copy_first_frame"]["lmd_abs[dlib]"].mean > 2 and "lmd[synthetic]" in ours
+    assert "au_f1[dlib]" not in ours and "hs[dlib]" not in ours  # the tracker has neither
+    assert "lmd[dlib]" not in result.rows["re_encoded_truth"]
+
+
+def test_openface_s_units_and_pose_count_and_guessed_units_do_not(place):
+    rng = np.random.default_rng(0)
+    units = np.zeros((FRAMES, 17), np.float32)
+    units[5:8, AU_INTENSITY.index("AU45")] = 4
+    units[:, AU_INTENSITY.index("AU12")] = 2
+    pose = np.tile(rng.normal(0, 0.1, (FRAMES, 1)), (1, 6)).astype(np.float32)
+    landmarks = np.tile(FACE, (FRAMES, 1, 1))
+    for side, scale in (("true", 1), ("made", 2)):
+        label(place / "labels" / side, "s1/a", place / side / "s1/a.mp4", landmarks * scale, tracker="openface_csv",
+              au=units, pose=pose, focal=np.nan)
+        label(place / "labels" / side, "s1/b", place / side / "s1/b.mp4", landmarks * scale, tracker="mediapipe",
+              au=units, au_source="geometric(approximate)")
+    rows = result_of(measured(place), "").rows["ours"]
+    assert rows["au_f1[openface_csv, AU12]"].mean == 1 and rows["hs[openface_csv]"].mean == pytest.approx(1)
+    assert rows["blink_rate_au45[openface_csv]"].mean == pytest.approx(1 / (FRAMES / 25))
+    assert rows["lmd[mediapipe]"].n == 1 and not [name for name in rows if name.startswith("au_f1[mediapipe")]
+
+
+@pytest.mark.parametrize("change, reason", [
+    ({"video_bytes": 3}, "no labels that fit the files"),
+    ({"tracker": "mediapipe"}, "labels of the two sides by different trackers"),
+])
+def test_labels_that_do_not_fit_are_left_out_and_said(place, change, reason):
+    label(place / "labels/made", "s1/b", place / "made/s1/b.mp4", np.tile(FACE, (FRAMES, 1, 1)), **change)
+    collected = measured(place)
+    assert collected.left_out[reason]["ours"] == {1: ["lmd", "lmd_abs", "f_lmd", "au_f1", "blink_rate_ear", "hs"]}
+    assert result_of(collected, "").rows["ours"]["lmd[dlib]"].n == 1
+
+
+def test_the_command_takes_them_with_videos_alone(place, monkeypatch):
+    monkeypatch.setattr(Judges, "load", classmethod(lambda cls, public: planted.judges()))
+    labels = [str(place / "labels/made"), str(place / "labels/true")]
+    videos = ["--videos", str(place / "made"), "--reference", str(place / "true"), "--out", str(place / "out")]
+    assert command.run([*videos, "--labels", *labels]) == 0
+    table = json.loads((place / "out/table.json").read_text())
+    assert "lmd[dlib]" in json.dumps(table)
+    with pytest.raises(UserError, match="no folder; give what `thjax label"):
+        command.run([*videos, "--labels", labels[0], str(place / "nowhere")])
+    with pytest.raises(UserError, match="--labels are those of --videos"):
+        command.run(["--checkpoint", "run", "--data", "corpus", "--labels", *labels])
