@@ -20,6 +20,8 @@ SYNC_WINDOW = 5
 """Frames that the judge of sync sees at a time."""
 FEWEST_FOR_SYNC = sync.VSHIFT + SYNC_WINDOW
 """Frames of which every shift of the search leaves a window on both sides."""
+WHOLE_SEARCH = 2 * sync.VSHIFT + SYNC_WINDOW
+"""Frames from which on some windows have a partner at every shift."""
 Spans = list[tuple[str, float, float]]
 """(text, start, end) in seconds from the clip's first frame."""
 
