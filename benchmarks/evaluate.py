@@ -73,7 +73,7 @@ def measure(clips: list[dict], total: int) -> dict:
     def whole(count: int) -> tuple[float, float]:
         collected = Collected({"config_hash": "", "seeds": [0], "about": {"judges": judges.about}}, count)
         start = time.perf_counter()
-        collect(Repeated(clips, count), lambda truth, made: measure_clip(truth, made, judges), judges, Shard(),
+        collect(Repeated(clips, count), lambda row, truth, made: measure_clip(truth, made, judges), judges, Shard(),
                 collected)
         measured = time.perf_counter()
         result_of(collected, "")
@@ -102,8 +102,11 @@ def parts(clips: list[dict], judges) -> dict:
         steps = {
             "picture": lambda t=truth, f=frames, s=sheet: picture.measure(t, f, judges, None, s),
             "judge_of_faces": lambda t=truth, m=seen: (t.seen(judges).points, m.points),
-            **{module.__name__.rsplit(".", 1)[-1]: lambda t=truth, m=seen, s=sheet, look=module: look.measure(
-                t, m, judges, s) for module in (lips, faces, words, motion)},
+            "lips": lambda t=truth, m=seen, s=sheet: lips.measure(t, t.seen(judges), m, s),
+            "identity": lambda t=truth, m=seen, s=sheet: faces.identity(t, m, judges, s),
+            "action_units": lambda t=truth, m=seen, s=sheet: faces.action_units(t, t.seen(judges), m, s),
+            "words": lambda t=truth, m=seen, s=sheet: words.measure(t, m, judges, s),
+            "motion": lambda t=truth, m=seen, s=sheet: motion.measure(t, t.seen(judges), m, s),
         }
         for name, step in steps.items():
             start = time.process_time()

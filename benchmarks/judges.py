@@ -37,7 +37,8 @@ CODE = {
                  "thjax/judge_training/stills.py"),
     "face": ("thjax/judges/face.py", "thjax/judges/face_alignment.py", "thjax/judge_training/face.py",
              "thjax/judge_training/face_batches.py", "thjax/judge_training/face_exam.py",
-             "thjax/judge_training/face_material.py", "thjax/judge_training/stills.py"),
+             "thjax/judge_training/face_material.py", "thjax/judge_training/stills.py", "thjax/metrics/blinks.py",
+             "thjax/metrics/closures.py"),
 }
 """Code whose change makes the figures of a kind stale, beside `COMMON`."""
 
@@ -101,7 +102,7 @@ def forget_stale(out: pathlib.Path, names: list[str]) -> list[str]:
             weights.unlink()
         out.mkdir(parents=True, exist_ok=True)
         signed.write_text(code)
-    return [name for name in names if making.path_of(out, name).is_file()]
+    return [name for name in names if making.is_made(out, name)]
 
 
 def ship(out: pathlib.Path, judges: dict) -> None:

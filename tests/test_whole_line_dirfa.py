@@ -10,6 +10,9 @@ from scipy.io import wavfile
 from data_pipelines.media import probe
 from data_pipelines.synthetic.preview import contact_sheet
 from tests import test_whole_line
+from thjax.checkpoint import load_run
+from thjax.core.errors import UserError
+from thjax.evaluate.animated import AnimatedSource, collect_animated
 
 pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500)]
 
@@ -65,5 +68,52 @@ def test_one_photograph_moves_in_two_ways(work):
 
 
 def test_a_generator_alone_is_not_evaluated_and_the_error_names_the_way(work):
-    with pytest.raises(AssertionError, match="hears no speech.*--videos DIR --reference DIR"):
+    with pytest.raises(AssertionError, match="hears no.*--checkpoint MAPPER --checkpoint GENERATOR"):
         thjax("evaluate", "--checkpoint", "generator", "--data", "corpus", "--out", "table", cwd=work)
+
+
+class Recording:
+    """An animator that keeps what it is asked for."""
+
+    frame_size = (64, 64)
+
+    def __init__(self):
+        self.asked = []
+
+    def encode(self, picture, z):
+        return picture, z
+
+    def frames(self, source, vectors, rest):
+        self.asked.append((*source, np.array(vectors), np.array(rest)))
+        return np.zeros((len(vectors), 64, 64, 3), np.uint8)
+
+
+def test_motion_begins_at_the_photograph(work):
+    """Drawn motion counts translation from its start; the true one is placed by the labels of the first frame."""
+    mapper, generator = (load_run(work / name, which="latest") for name in ("mapper", "generator"))
+    source = AnimatedSource(mapper, generator, work / "corpus", "test", 0, 0)
+    source._animators = [Recording()]
+    with pytest.raises(UserError, match="dirfa_generator:tiny is no mapper; give --checkpoint MAPPER"):
+        collect_animated(generator, mapper, work / "corpus", "test", 0)
+    truths = source.truths([0, 1])
+    rows = dict(source.rows(truths))
+    films = {row: rows[row]()[0] for row in ("ours", "true_motion")}
+    asked = source._animators[0].asked
+    for number, truth in truths.items():
+        picture, z, vectors, rest = asked[number]
+        assert (picture == truth.frames[0]).all() and len(films["ours"][number]) == len(truth.frames) == len(vectors)
+        np.testing.assert_array_equal(vectors[0], np.concatenate([z[:17], np.zeros(3), z[20:]]))
+        np.testing.assert_array_equal(rest, 0)
+        _, z, vectors, rest = asked[2 + number]
+        np.testing.assert_array_equal(vectors[0], z)
+        np.testing.assert_array_equal(rest, z[17:20])
+
+
+def test_both_together_are_a_table_with_controls(work):
+    both = ("evaluate", "--checkpoint", "mapper", "--checkpoint", "generator", "--data", "corpus")
+    thjax(*both, "--metrics", "basic", cwd=work)
+    table = json.loads((work / "generator" / "evaluate-test" / "table.json").read_text())
+    assert list(table["rows"]) == ["re_encoded_truth", "ours", "copy_first_frame", "wrong_audio", "silent_audio",
+                                   "true_motion"]
+    assert table["about"]["system"] == "dirfa:demo with dirfa_generator:tiny" and table["about"]["clips"] == 2
+    assert {"psnr", "ssim", "mouth_psnr", "jitter"} <= set(table["rows"]["ours"])

@@ -3,11 +3,13 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from benchmarks.judges import CODE, RESULT, forget_stale, kind_hash
 from configs.judges import RECIPES
 from thjax.judge_training.making import kind_of, recipe_hash
+from thjax.judges import shipped
 
 VERSIONS = ("loss", "metric")
 SIZES = (64, 96, 128)
@@ -81,7 +83,8 @@ def test_face(version):
 
 def test_weights_of_other_code_are_trained_anew(tmp_path):
     for name in ("sync_loss", "sync_metric", "lips_loss"):
-        (tmp_path / f"{name}.safetensors").write_bytes(b"weights")
+        header = {"recipe_hash": recipe_hash(name)}
+        shipped.save(tmp_path / f"{name}.safetensors", {"params": {"w": np.ones(2)}}, header)
     (tmp_path / "sync_loss.code").write_text("of another day")
     (tmp_path / "sync_metric.code").write_text(kind_hash("sync"))
     assert forget_stale(tmp_path, ["sync_loss", "sync_metric", "lips_loss", "lips_metric"]) == ["sync_metric"]

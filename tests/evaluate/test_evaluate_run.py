@@ -85,7 +85,8 @@ def test_a_table_has_all_controls_and_the_metrics_of_all_groups(whole):
     assert [line[0] for line in body][:3] == ["psnr", "ssim", "mouth_psnr"]
     assert result.rows["re_encoded_truth"]["psnr"].mean > result.rows["ours"]["psnr"].mean
     assert result.as_json()["comparisons"]["psnr"][1]["systems"] == ["ours", "copy_first_frame"]
-    few, biased = result.cautions
+    few, biased, short = result.cautions
+    assert short.startswith("sync of 10 clips of fewer than 35 frames")
     assert few == "intervals marked ? are unreliable: 1 speakers, fewer than 8"
     assert biased.startswith(f"{names[0]} is biased upward: 220 samples, fewer than 2048")
     assert body[0][3].endswith("]?") and [few] in result.tables()["Beware"]

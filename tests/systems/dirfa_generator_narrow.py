@@ -31,7 +31,7 @@ NARROW = dict(
 )
 KINDS = {
     "plain": {},
-    "residual": dict(output="residual", motion_shrink=2, detector_shrink=1),
+    "residual": dict(output="residual", motion_shrink=2, detector_shrink=1, decoder_units=True),
     "spade": dict(decoder="spade"),
 }
 

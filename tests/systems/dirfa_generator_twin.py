@@ -276,6 +276,16 @@ def seen(points, z, source):
     return torch.cat([flat, 2 * FOCAL * (there[..., 2:] / source[:, 19, None, None] - 1)], -1)
 
 
+class Units(nn.Module):
+    def __init__(self, features):
+        super().__init__()
+        self.hidden, self.scale_and_shift = nn.Linear(17, 64), nn.Linear(64, 2 * features)
+
+    def forward(self, x, units):
+        scale, shift = self.scale_and_shift(F.relu(self.hidden(units / 5)))[..., None, None].chunk(2, 1)
+        return x * (1 + scale) + shift
+
+
 class Generator(nn.Module):
     def __init__(self, c):
         super().__init__()
@@ -283,6 +293,8 @@ class Generator(nn.Module):
         self.detector, self.deformation, self.appearance = Detector(c), Deformation(c), Appearance(c)
         self.motion, self.flatten = DenseMotion(c), Flat(c)
         self.decoder = Spade(c) if c.decoder == "spade" else Plain(c)
+        if c.decoder_units:
+            self.units = Units(c.decoder_features)
         if c.output == "residual":
             self.gain = nn.Parameter(torch.tensor(0.3))
 
@@ -290,7 +302,8 @@ class Generator(nn.Module):
         canonical, volume = self.detector(picture), self.appearance(picture)
         at = lambda z: seen(canonical + self.deformation(z[:, :17]), z, source)
         places, occlusion = self.motion(volume, at(source), at(driving))
-        logits = self.decoder(self.flatten(F.grid_sample(volume, places, align_corners=True), occlusion))
+        features = self.flatten(F.grid_sample(volume, places, align_corners=True), occlusion)
+        logits = self.decoder(self.units(features, driving[:, :17]) if self.c.decoder_units else features)
         if self.c.output == "residual":
             shift = (places - grid(*places.shape[1:4]))[..., :2].mean(1).movedim(-1, 1)
             shift = F.interpolate(shift, size=picture.shape[2:], mode="bilinear").movedim(1, -1)

@@ -17,6 +17,7 @@ from tests.blocks.compare import assert_close  # noqa: E402
 from tests.quick import quick_jit  # noqa: E402
 from thjax import systems  # noqa: E402
 from thjax.blocks.feature_layers import Pass  # noqa: E402
+from thjax.core.context import Context  # noqa: E402
 from thjax.core.rngs import Rngs  # noqa: E402
 from thjax.face3d.camera import Camera, project, transform  # noqa: E402
 from thjax.losses import keypoints, least_squares  # noqa: E402
@@ -234,6 +235,16 @@ def test_training_lowers_the_loss_and_each_phase_trains_its_own():
             for key in path:
                 after = after[key.key]
             assert path[-1].key != "kernel" or np.abs(after - leaf).max() > 0, (name, path)
+
+
+def test_the_squared_error_is_what_its_weight_says():
+    config = narrow(losses=dict(pixel=0.0, squared=7.0, keypoint_prior=0.0))
+    batch = make_batch(config)
+    rngs = Rngs(KEY, batch["example_id"])
+    shared = {"frames": inputs.draw_pair(batch, rngs).truth + 0.5}
+    loss, aux = systems.build(config).reconstruct({}, {}, shared, batch, rngs, Context())
+    assert float(loss) == pytest.approx(7 * 0.25, rel=1e-5)
+    assert float(aux.metrics["squared"]) == pytest.approx(0.25, rel=1e-5)
 
 
 def test_pairs_without_faces_change_nothing():

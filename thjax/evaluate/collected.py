@@ -27,12 +27,14 @@ class Clip:
         speaker: name, or None.
         angles: [t, 3] radians of the true head, for the controls of head motion; None without a judge of faces.
         onsets: [K] frames, of its sound.
+        frames: how many; 0 where nobody asks.
     """
 
     key: str
     speaker: str | None
     angles: np.ndarray | None = None
     onsets: np.ndarray | None = None
+    frames: int = 0
 
 
 @dataclasses.dataclass
@@ -104,7 +106,7 @@ class Collected:
         """Writes `measurements.npz`, whole or not at all; numbers come back to the bit."""
         header = {
             "about": self.about, "total": self.total,
-            "clips": {number: [clip.key, clip.speaker] for number, clip in self.clips.items()},
+            "clips": {number: [clip.key, clip.speaker, clip.frames] for number, clip in self.clips.items()},
             "rows": {row: {name: {number: [ratio.above, ratio.below] for number, ratio in values.items()}
                            for name, values in metrics.items()} for row, metrics in self.rows.items()},
             "left_out": self.left_out, "not_judged": self.not_judged, "adapted": self.adapted,
@@ -143,8 +145,8 @@ class Collected:
             header = json.loads(arrays["header"].tobytes())
         except (OSError, ValueError, KeyError) as error:
             raise UserError(f"{path} cannot be read ({error}); measure this shard again") from None
-        clips = {int(number): Clip(key, speaker, arrays.get(f"angles/{number}"), arrays.get(f"onsets/{number}"))
-                 for number, (key, speaker) in header["clips"].items()}
+        clips = {int(number): Clip(key, speaker, arrays.get(f"angles/{number}"), arrays.get(f"onsets/{number}"), frames)
+                 for number, (key, speaker, frames) in header["clips"].items()}
         rows = {row: {name: {int(number): Ratio(*parts) for number, parts in values.items()}
                       for name, values in metrics.items()} for row, metrics in header["rows"].items()}
         features: dict[str, dict[FeatureSource, Features]] = {}

@@ -35,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
         "controls that show what a figure is worth. Writes table.json, clips.csv and report.html.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--checkpoint", type=pathlib.Path, metavar="DIR", help="folder of a run; needs --data")
+    what.add_argument("--checkpoint", type=pathlib.Path, metavar="DIR", action="append",
+                      help="folder of a run; needs --data. Twice, of a mapper and of a generator: both together, from "
+                      "the first frame of each clip")
     what.add_argument("--videos", type=pathlib.Path, metavar="DIR", help="folder of mp4; needs --reference and --out")
     what.add_argument("--merge", type=pathlib.Path, nargs="+", metavar="DIR",
                       help="folders of all shards, made one table; needs --out")
@@ -54,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
                         "pose also under that tracker's name")
     parser.add_argument("--split", default="test", help="split of the corpus (default: %(default)s)")
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="where table.json, clips.csv, report.html and "
-                        "its pictures go (default with --checkpoint: its folder/evaluate-SPLIT)")
+                        "its pictures go (default with --checkpoint: evaluate-SPLIT in the last run's folder)")
     parser.add_argument("--metrics", default="all", choices=("basic", "all"), help="basic: the five that need no "
                         "judge; all: every one that clips and judges allow (default: %(default)s)")
     parser.add_argument("--networks", nargs="+", default=[], metavar="NET=FILE",
@@ -119,17 +121,30 @@ def _collect(arguments, out: pathlib.Path, update) -> tuple[Collected, list[path
         collected, shown = collect_videos(arguments.videos, arguments.reference, arguments.metrics, judges,
                                           arguments.shard, update, arguments.clips, arguments.labels)
         return collected, report.draw(shown, judges, out)
-    loaded = load_run(arguments.checkpoint, which=arguments.which, ema=not arguments.no_ema)
+    runs = [load_run(folder, which=arguments.which, ema=not arguments.no_ema) for folder in arguments.checkpoint]
+    if len(runs) > 1:
+        return _collect_animated(runs, arguments, out, update)
+    (loaded,) = runs
     sampler = loaded.system.sampler(loaded.nets, loaded.stats)
     if isinstance(sampler, FaceAnimator):
-        raise UserError(f"{arguments.checkpoint} ({loaded.config.system}) draws a mapper's motion and hears no speech; "
-                        "make films with `thjax generate --checkpoint MAPPER --checkpoint GENERATOR`, then judge their "
-                        "folder with --videos DIR --reference DIR")
+        raise UserError(f"{arguments.checkpoint[0]} ({loaded.config.system}) draws a mapper's motion and hears no "
+                        "speech; name the mapper's run before it: --checkpoint MAPPER --checkpoint GENERATOR")
     if isinstance(sampler, MotionSampler):
         return _collect_mapper(loaded, arguments, out, update)
     judges = _judges(arguments)
     collected, shown = collect_run(loaded, arguments.data, arguments.split, arguments.seed, arguments.clips,
                                    arguments.metrics, judges, arguments.shard, update)
+    return collected, report.draw(shown, judges, out)
+
+
+def _collect_animated(runs: list, arguments, out: pathlib.Path, update) -> tuple[Collected, list[pathlib.Path]]:
+    if len(runs) > 2:
+        raise UserError(f"--checkpoint is given {len(runs)} times; give a system, or a mapper and a generator")
+    from thjax.evaluate.animated import collect_animated
+
+    judges = _judges(arguments)
+    collected, shown = collect_animated(*runs, arguments.data, arguments.split, arguments.seed, arguments.clips,
+                                        arguments.metrics, judges, arguments.shard, update)
     return collected, report.draw(shown, judges, out)
 
 
@@ -164,7 +179,7 @@ def _out(arguments) -> pathlib.Path:
     if arguments.out:
         return arguments.out
     part = f"-{arguments.shard.index}-of-{arguments.shard.count}" if arguments.shard.count > 1 else ""
-    return arguments.checkpoint / f"evaluate-{arguments.split}{part}"
+    return arguments.checkpoint[-1] / f"evaluate-{arguments.split}{part}"
 
 
 def _compare(folders: list[pathlib.Path], out: pathlib.Path | None, command: str) -> int:

@@ -12,16 +12,20 @@ from data_pipelines.prepare.pictures import Pictures
 from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.readers.folder import UNNAMED
 from data_pipelines.readers.reference import Location
+from data_pipelines.schema import FPS
 from thjax.core.errors import UserError
-from thjax.evaluate.judges import Judges
+from thjax.evaluate.judges import SMALLEST_FRAME, Judges
 from thjax.evaluate.measures.clip import tracks
 from thjax.evaluate.measures.sheet import Measurement
 from thjax.evaluate.truth import ClipTruth, Seen
 from thjax.judges.face import lip_gap
 
 log = logging.getLogger(__name__)
-LABELLED = ("lmd", "lmd_abs", "f_lmd", "au_f1", "blink_rate_ear", "hs")
-"""What a clip lacks, among others, whose labels cannot be used."""
+LABELLED = ("lmd[labels]", "lmd_abs[labels]", "f_lmd[labels]", "blink_rate_ear[labels]")
+"""What a clip lacks, among others, whose labels cannot be used; nobody knows the tracker's name."""
+LANDMARKS_ALONE = ("mediapipe", "dlib")
+"""Trackers whose poses and action units we have guessed from their landmarks."""
+HALF_FRAME = 0.5 / FPS
 LABELS_MISSING, TWO_TRACKERS = "no labels that fit the files", "labels of the two sides by different trackers"
 _AS_IT_IS = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
 
@@ -52,9 +56,9 @@ class GivenTrack:
     Attributes:
         tracker: who made them.
         landmarks: [T, 68, 2] pixels.
-        found: [T] bool; frames between those that were looked at count, if the tracker found the face around them.
+        found: [T] bool; frames between those that were looked at count, if the tracker found the face on both sides.
         au: [T, 17] on 0..5, or None. Units that were guessed from landmarks are no action units.
-        pose: [T, 6] in the camera of the whole frame, or None.
+        pose: [T, 6] in the camera of the whole frame, or None. What `thjax label` fits to landmarks is no tracker's.
     """
 
     tracker: str
@@ -139,7 +143,11 @@ class GivenLabels:
             return
         made, true = sides
         sound = np.zeros_like(truth.audio)
-        real, seen = (Seen(truth.frames, sound, Judges(face=_Told(track)))
+        # A size that any judge takes: none looks at pixels here, and landmarks come with it.
+        height, width = truth.frames.shape[1:3]
+        scale = max(1.0, SMALLEST_FRAME / min(height, width))
+        blank = np.zeros((len(truth.frames), round(scale * height), round(scale * width), 1), np.uint8)
+        real, seen = (Seen(blank, sound, Judges(face=_Told(track.cut(len(blank), np.full(2, scale)))))
                       for track in (true, made if row == "ours" else true.statue()))
         tracks(truth, real, seen, sheet)
 
@@ -154,8 +162,21 @@ def _read(folder: pathlib.Path, name: str, path: pathlib.Path, film: Film) -> Gi
     unposed = {field: values for field, values in track.values.items() if field != "pose"}
     given = dataclasses.replace(track, values=unposed).at(film.times, film.there, _AS_IT_IS, (height, width), width)
     pose = None
-    if posed is not None:  # of the camera of the whole frame, not of a crop
+    if posed is not None and track.tracker not in LANDMARKS_ALONE:  # of the whole frame's camera, not of a crop's
         known = track.times[track.found]
         pose = np.stack([np.interp(film.times, known, column) for column in posed[track.found].T], axis=1)
     own_units = given["label_source"].get("au") == track.tracker
-    return GivenTrack(track.tracker, given["landmarks"], given["face_ok"] > 0, given["au"] if own_units else None, pose)
+    found = (given["face_ok"] > 0) & ~_lost(track, film.times)
+    return GivenTrack(track.tracker, given["landmarks"], found, given["au"] if own_units else None, pose)
+
+
+def _lost(track: labels.Track, times: np.ndarray) -> np.ndarray:
+    """[T] bool: frames in whose place, or on one side of which, the tracker looked and found no face.
+
+    OpenFace leaves rows out where it finds none, so what lies between its rows is lost, too.
+    """
+    after = np.searchsorted(track.times, times - HALF_FRAME)
+    here = (after < len(track.times)) & (track.times[np.minimum(after, len(track.times) - 1)] <= times + HALF_FRAME)
+    right, left = np.minimum(after, len(track.times) - 1), np.maximum(after - 1, 0)
+    beside = ~track.found[right] | np.where(here, False, ~track.found[left])
+    return beside | (~here if track.numbers is not None else False)

@@ -21,14 +21,12 @@ from thjax.evaluate.judges import Judges
 from thjax.evaluate.measures import Measurement, features_of
 from thjax.evaluate.measures.onsets import onsets
 from thjax.evaluate.measures.sheet import mean_of
-from thjax.evaluate.truth import FEWEST_FOR_SYNC, WHOLE_SEARCH, ClipTruth
+from thjax.evaluate.truth import ClipTruth
 
 SHOWN_CLIPS = 4
 """Clips, spread over the split, whose frames are kept for pictures."""
 BLOCK_CLIPS = 12
 """Clips in memory at once, and the unit in which shards share them: a sampler's batch is the same in any shard."""
-SHORT_FOR_SYNC = (f"fewer than {WHOLE_SEARCH} frames: every shift of the search for sync takes all windows inside the "
-                  "clip, not the same ones")
 Takes = Sequence[Sequence[np.ndarray | None]]
 """Takes of the clips of a block, each [T, H, W, 3] uint8, over which metrics are averaged; None where none was made."""
 Measure = Callable[[str, ClipTruth, np.ndarray], Measurement]
@@ -152,10 +150,8 @@ def _look_at(truths: dict[int, ClipTruth], judges: Judges, collected: Collected,
 
     looks = pool.map(look, range(len(truths)), truths.values())
     for (number, truth), (angles, beats, features) in zip(truths.items(), looks, strict=True):
-        collected.clips[number] = Clip(truth.key, truth.speaker, angles, beats)
+        collected.clips[number] = Clip(truth.key, truth.speaker, angles, beats, len(truth.frames))
         collected.add_features(TRUTH, features)
-        if judges.sync is not None and FEWEST_FOR_SYNC <= len(truth.frames) < WHOLE_SEARCH:
-            collected.adapted.setdefault(SHORT_FOR_SYNC, []).append(truth.key)
 
 
 def _measured(row: str, truths: list[ClipTruth], takes: Takes, measure: Measure, pool) -> Iterable[Measurement]:

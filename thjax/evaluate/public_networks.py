@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ class PublicNetworks:
     loaded: Mapping[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
     preset: str = "lrs"
     _placed: dict[tuple[str, Any], Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    _placing: threading.Lock = dataclasses.field(default_factory=threading.Lock, init=False, repr=False)
 
     @classmethod
     def load(cls, given: Sequence[str], preset: str = "lrs") -> "PublicNetworks":
@@ -74,8 +76,9 @@ class PublicNetworks:
     def on_device(self, name: str) -> tuple[Any, Any]:
         """A network and its variables on the device that this thread computes on, where they stay."""
         place = name, devices.current()
-        if place not in self._placed:
-            self._placed[place] = jax.device_put(self.loaded[name][1], place[1])
+        with self._placing:  # many threads begin with the same network
+            if place not in self._placed:
+                self._placed[place] = jax.device_put(self.loaded[name][1], place[1])
         return self.loaded[name][0], self._placed[place]
 
     def call(self, name: str, *pictures: np.ndarray, prepare: Callable = lambda x: x) -> np.ndarray:

@@ -47,7 +47,8 @@ def open_split(data: pathlib.Path, split: str, run: LoadedRun, limit: int = 0,
         DataError: the split has no clip.
     """
     labels = tuple(name for name in ("landmarks",) if name in Manifest.load(data).labels and "frames" in fields)
-    spec = dataclasses.replace(run.system.stages[-1].data, split=split, fields=(*fields, *labels), mirror=False)
+    spec = dataclasses.replace(run.system.stages[-1].data, split=split, fields=(*fields, *labels), mirror=False,
+                               stride=1)
     clips = load_clips(data, split, spec, limit)
     if not len(clips):
         raise DataError(f"{data} has no clip in split {split!r}; write some, or choose another split")

@@ -7,8 +7,9 @@ import numpy as np
 
 from thjax.evaluate.collected import TRUTH, Collected
 from thjax.evaluate.controls import CEILING
-from thjax.evaluate.groups import UNITS, base_of, in_order, is_unit
+from thjax.evaluate.groups import base_of, in_order, is_unit
 from thjax.evaluate.pose_controls import INDEPENDENT, STATIC
+from thjax.evaluate.truth import WHOLE_SEARCH
 from thjax.metrics.bootstrap import FEWEST_SPEAKERS, Draws, Interval, bootstrap, draw
 from thjax.metrics.compare import Comparison, compare, holm
 from thjax.metrics.distribution import FEWEST_SAMPLES, distribution_distances
@@ -90,16 +91,13 @@ def _draws(collected: Collected, values: dict, everyone: bool = False) -> Draws:
 
 
 def _units(collected: Collected, metrics: dict) -> dict[str, Interval]:
-    """Single action units, and the mean over those that show up."""
-    found = {}
-    for base in UNITS:
-        drawn = {name: _draws(collected, values, everyone=True) for name, values in metrics.items()
-                 if is_unit(name) and base_of(name) == base}
-        found |= {name: each.interval for name, each in drawn.items()}
-        if drawn:
-            name = next(iter(drawn)).split(",")[0] + "]"
-            found[name] = _mean(list(drawn.values())).interval
-    return found
+    """Single action units, and of each detector the mean over those that show up."""
+    drawn = {name: _draws(collected, values, everyone=True) for name, values in metrics.items() if is_unit(name)}
+    by_detector: dict[str, list[Draws]] = {}
+    for name, each in drawn.items():
+        by_detector.setdefault(name.split(",")[0] + "]", []).append(each)
+    return {name: each.interval for name, each in drawn.items()} | {
+        name: _mean(units).interval for name, units in by_detector.items()}
 
 
 def _mean(drawn: list[Draws]) -> Draws:
@@ -134,10 +132,20 @@ def cautions(collected: Collected) -> list[str]:
         if (count := features.moments.count) < FEWEST_SAMPLES:
             found.append(f"{metric_name('fid', *source, count)} is biased upward: {count} samples, fewer than "
                          f"{FEWEST_SAMPLES}; read kid beside it, or measure more frames")
+    if short := _short_for_sync(collected):
+        found.append(f"sync of {short} clips of fewer than {WHOLE_SEARCH} frames: every shift of the search takes all "
+                     "windows inside the clip, not the same ones")
     if STATIC in collected.rows and INDEPENDENT not in collected.rows:
         found.append(f"hs stands without {INDEPENDENT}: no clip has another of its speaker; put a speaker's clips into "
                      "one folder")
     return found
+
+
+def _short_for_sync(collected: Collected) -> int:
+    """How many clips our judge of sync has seen that are too short for the same windows at every shift."""
+    label = collected.about.get("about", {}).get("judges", {}).get("sync")
+    name = metric_name("sync_confidence", label) if label else ""
+    return sum(0 < collected.clips[n].frames < WHOLE_SEARCH for n in collected.rows.get("ours", {}).get(name, {}))
 
 
 def table(scores: dict[str, PerClip], speakers: list[str]) -> dict[str, dict[str, Interval]]:

@@ -77,6 +77,16 @@ def test_clips_of_several_lengths_are_drawn_as_each_is_by_itself(run, corpus, co
     assert (sampler.encode(alone) == sampler.encode(motions)).mean() > 0.95
 
 
+def test_motions_begin_where_they_are_told(run, corpus):
+    clips = MotionClips(corpus, "test", run.system.stages[0].data)
+    sound = np.stack([clips.padded_audio(clips[number]) for number in (0, 1)])
+    starts = np.random.default_rng(0).uniform(0, 1, (2, 23)).astype(np.float32)
+    draw = Drawer(run.system.sampler(run.nets, run.stats), motions=1)
+    begun, free = draw(sound, [1, 2], starts), draw(sound, [1, 2])
+    np.testing.assert_array_equal(begun[:, 0, 0], starts)
+    assert begun.shape == free.shape and (begun[:, 0, 1:] != free[:, 0, 1:]).any()
+
+
 def test_a_shard_has_the_values_of_the_whole(run, corpus, collected, monkeypatch):
     monkeypatch.setattr("thjax.evaluate.passes.BLOCK_CLIPS", 2)
     part, _ = collect_mapper(run, corpus, "test", 5, shard=Shard(2, 2))

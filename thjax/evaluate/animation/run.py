@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
-from data_pipelines.schema import AUDIO_CONTEXT
+from data_pipelines.schema import AUDIO_CONTEXT, SAMPLES_PER_FRAME
 from thjax.checkpoint import LoadedRun
 from thjax.checkpoint.config_io import config_hash, to_dict
 from thjax.evaluate import devices
@@ -20,7 +20,7 @@ from thjax.evaluate.controls import derangement, whose_audio
 from thjax.evaluate.measures.sheet import Measurement
 from thjax.evaluate.passes import BLOCK_CLIPS, Report, Shard, shown_numbers
 from thjax.metrics.names import metric_name
-from thjax.systems.motion_sampler import MotionSampler
+from thjax.systems.motion_sampler import CHANNELS, MotionSampler
 
 MOTIONS = 8
 """Drawn for every clip."""
@@ -42,14 +42,21 @@ class Drawer:
         # What is one number in every carry is the same for all clips; told so, XLA updates rings in place.
         clips = jax.tree.map(lambda leaf: 0 if np.ndim(leaf) else None, sampler.start(0, motions))
         self._chunk = jax.jit(jax.vmap(sampler.chunk, in_axes=(clips, 0), out_axes=(clips, 0)))
+        self._begun = jax.jit(jax.vmap(sampler.chunk, in_axes=(clips, 0, 0), out_axes=(clips, 0)))
 
-    def __call__(self, audio: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-        """Sound [N, T * 640 + 6400] int16 and N seeds -> [N, S, T, 23]."""
+    def __call__(self, audio: np.ndarray, seeds: Sequence[int], starts: np.ndarray | None = None) -> np.ndarray:
+        """Sound [N, T * 640 + 6400] int16 and N seeds -> [N, S, T, 23]; `starts` [N, 23] are the first vectors."""
         carries = [self._sampler.start(int(seed), self._motions) for seed in seeds]
         carry = jax.tree.map(lambda *leaves: np.stack(leaves) if np.ndim(leaves[0]) else leaves[0], *carries)
         end = audio.shape[1] - (AUDIO_CONTEXT - self._sampler.lookahead)
         sound = audio[:, AUDIO_CONTEXT - self._sampler.lookbehind : end]
-        _, drawn = self._chunk(devices.cut(carry), devices.cut(sound))
+        if starts is None:
+            _, drawn = self._chunk(devices.cut(carry), devices.cut(sound))
+        else:
+            replace = np.full((len(sound), (audio.shape[1] - 2 * AUDIO_CONTEXT) // SAMPLES_PER_FRAME, len(CHANNELS)),
+                              np.nan, np.float32)
+            replace[:, 0] = starts
+            _, drawn = self._begun(devices.cut(carry), devices.cut(sound), devices.cut(replace))
         return np.swapaxes(np.asarray(drawn), 1, 2)
 
 
@@ -83,7 +90,7 @@ class MapperSource:
         sounds = {"ours": self._sound(clips), "wrong_audio": self._sound([self.clips[int(n)] for n in wrong])}
         sounds["silent_audio"] = np.zeros_like(sounds["ours"])
         seeds = [self._seed + number for number in numbers]
-        drawn = {row: self._draw(_filled(sound), _filled(np.array(seeds))) for row, sound in sounds.items()}
+        drawn = {row: self._draw(filled(sound), filled(np.array(seeds))) for row, sound in sounds.items()}
         nats = {row: self._foreseen(clips, sounds[row]) for row in ("ours", "silent_audio")}
         if self._counted is not None:
             nats |= {"iid_noise": [self._counted.unigram(clip) for clip in clips],
@@ -121,7 +128,7 @@ class MapperSource:
             "pose": np.stack([_padded(clip.vectors[:, UNITS.stop :], length) for clip in clips]),
             "valid": np.stack([_padded(clip.counts.astype(np.float32), length) for clip in clips]),
         }
-        scored = self.sampler.score(devices.cut({name: _filled(values) for name, values in batch.items()}))
+        scored = self.sampler.score(devices.cut({name: filled(values) for name, values in batch.items()}))
         return [{_named(name): float(values[place]) for name, values in scored.items()} for place in range(len(clips))]
 
 
@@ -176,7 +183,7 @@ def _named(name: str) -> str:
     return metric_name(base, group) if group in GROUPS else name
 
 
-def _filled(rows: np.ndarray) -> np.ndarray:
+def filled(rows: np.ndarray) -> np.ndarray:
     """Rows up to a whole block that divides over the devices, so that one compiled program serves all blocks."""
     return np.concatenate([rows, np.repeat(rows[-1:], devices.rows_for(BLOCK_CLIPS) - len(rows), axis=0)])
 

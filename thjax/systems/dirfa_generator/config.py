@@ -48,6 +48,8 @@ class GeneratorConfig:
     """`plain`: residual blocks. `spade`: blocks modulated by the warped features, for quality."""
     decoder_features: int = 256
     """Channels of the warped features."""
+    decoder_units: bool = False
+    """Action units also scale and shift the warped features, channel by channel: lips need not wait for keypoints."""
     decoder_blocks: int = 6
     """Residual blocks of the decoder."""
     decoder_channels: tuple[int, ...] = (128, 64)
@@ -92,6 +94,8 @@ class LossConfig:
 
     pixel: float = 0.0
     """Of the mean L1 over pixels in [0, 1]; the paper has none."""
+    squared: float = 0.0
+    """Of the mean squared error over pixels in [0, 1], which is what PSNR counts; the paper has none."""
     perceptual: float = 10.0
     """lambda_rec, of the L1 between VGG-19's features (eq. 9); 0 leaves the network out."""
     vgg19: str = ""
@@ -118,8 +122,9 @@ class LossConfig:
                 "file with `thjax weights convert vgg19` and give its folder, or set losses.perceptual 0 and "
                 "losses.pixel above 0"
             )
-        if not self.pixel and not self.perceptual:
-            raise ValueError("losses.pixel and losses.perceptual are both 0: nothing asks for the true frame")
+        if not self.pixel and not self.squared and not self.perceptual:
+            raise ValueError("losses.pixel, losses.squared and losses.perceptual are all 0: nothing asks for the true "
+                             "frame")
         if self.pyramid < 1:
             raise ValueError(f"losses.pyramid {self.pyramid} must be at least 1")
 

@@ -90,6 +90,23 @@ class Deformation(nn.Module):
         return x.reshape(-1, self.keypoints, 3).astype(units.dtype)
 
 
+class UnitsInFeatures(nn.Module):
+    """Action units scale and shift a map of features, channel by channel (FiLM, Perez et al. 2018)."""
+
+    hidden: int = 64
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, units: jax.Array) -> jax.Array:
+        """[B, H, W, C] and [B, 17], 0 to 5 -> [B, H, W, C]."""
+        common = dict(dtype=self.dtype, param_dtype=float)
+        hidden = nn.relu(nn.Dense(self.hidden, **common, name="hidden")((units / MOST).astype(self.dtype)))
+        scale, shift = jnp.split(
+            nn.Dense(2 * x.shape[-1], kernel_init=SMALL, **common, name="scale_and_shift")(hidden)[:, None, None], 2, -1
+        )
+        return x * (1 + scale) + shift
+
+
 class Generator(nn.Module):
     """A photograph with its Z, and the Z of a frame -> the frame (wu2023, section 3.3, on face-vid2vid's networks).
 
@@ -113,6 +130,8 @@ class Generator(nn.Module):
         self.appearance = AppearanceEncoder(c, **common)
         self.motion = DenseMotion(c.motion_channels, kernel=c.motion_kernel, shrink=c.motion_shrink, **common)
         self.flatten = Flatten(c.decoder_features, **common)
+        if c.decoder_units:
+            self.units = UnitsInFeatures(dtype=self.dtype)
         if c.decoder == "spade":
             self.decoder = SpadeDecoder(c.spade_features, c.decoder_blocks, c.decoder_channels, self.dtype)
         else:
@@ -139,7 +158,10 @@ class Generator(nn.Module):
         points = self._place(source.canonical, z, source.z)
         motion = self.motion(source.volume, source.points, points, how)
         warped = warp3d(source.volume, motion.places)
-        logits = self.decoder(self.flatten(warped, motion.occlusion.astype(self.dtype), how), how)
+        features = self.flatten(warped, motion.occlusion.astype(self.dtype), how)
+        if self.config.decoder_units:
+            features = self.units(features, z[:, UNITS])
+        logits = self.decoder(features, how)
         logits = logits.astype(source.picture.dtype)
         if self.config.output == "residual":
             seen = warped_picture(source.picture, motion.places)

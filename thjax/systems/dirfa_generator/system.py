@@ -126,6 +126,9 @@ class DirfaGenerator:
         w, pair = self.config.losses, draw_pair(batch, rngs)
         metrics = {"l1": ctx.mean(abs(shared["frames"] - pair.truth), pair.valid)}
         loss = w.pixel * metrics["l1"]
+        if w.squared:
+            metrics["squared"] = ctx.mean(jnp.square(shared["frames"] - pair.truth), pair.valid)
+            loss = loss + w.squared * metrics["squared"]
         if w.perceptual:
             metrics["perceptual"] = features.feature_l1(
                 functools.partial(self._look, nets[SEEING]), shared["frames"], pair.truth, w.pyramid, pair.valid, ctx
