@@ -51,6 +51,7 @@ judges: env
 calibration: env
 	$(THJAX) evaluate --calibrate --out out/calibration; held=$$?; \
 	cp out/calibration/calibration.json benchmarks/calibration.json; \
+	cp out/calibration/checks.json benchmarks/calibration_checks.json; \
 	cp out/calibration/calibration.png docs/calibration.png; exit $$held
 
 bench: torch

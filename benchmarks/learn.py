@@ -66,7 +66,7 @@ LEARNING = {
     ),
     "dirfa_generator": Learning(
         variant="dirfa_generator:tiny",
-        corpus=("--speakers", "96", "--clips", "3", "--size", "64", "--motion", "natural", "--sentences", "grid",
+        corpus=("--speakers", "160", "--clips", "2", "--size", "64", "--motion", "natural", "--sentences", "grid",
                 "--seed", "0"),
         code=("thjax/systems/dirfa_generator", "thjax/losses", "thjax/blocks", "thjax/engine"),
         score="benchmarks.learning_generator",

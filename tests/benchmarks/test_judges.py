@@ -13,8 +13,8 @@ from thjax.judges import shipped
 
 VERSIONS = ("loss", "metric")
 SIZES = (64, 96, 128)
-MISSED: set[str] = set()
-"""Bars that the judges of faces do not reach; README would say so, and what is reached later is struck off here."""
+MISSED = {f"error_correlation_{unit}_{size}" for unit in ("au20", "au25", "au26") for size in SIZES}
+"""Bars that the judges of faces do not reach; README says so, and what is reached later is struck off here."""
 
 
 def rows(name):
@@ -72,7 +72,7 @@ def test_face(version):
     at_most, at_least = {"found_faceless": 0.01}, {}
     for size in SIZES:
         at_most |= {f"landmarks_{size}": 3, **{f"{angle}_degrees_{size}": 2 for angle in ("pitch", "yaw", "roll")}}
-        at_most |= {f"error_correlation_landmarks_{size}": 0.5}
+        at_most |= {f"error_correlation_{part}_{size}": 0.5 for part in ("landmarks", "au20", "au25", "au26")}
         at_least |= {f"r_{unit}_{size}": 0.9 for unit in ("au20", "au25", "au26")}
         at_least |= {f"{blinks}_{size}": 0.9 for blinks in ("blink_f1", "blinks_by_ear_f1", "blinks_by_au45_f1")}
         at_least |= {f"found_{size}": 0.99}

@@ -19,6 +19,7 @@ from thjax.evaluate.measures.clip import tracks
 from thjax.evaluate.measures.sheet import Measurement
 from thjax.evaluate.truth import ClipTruth, Seen
 from thjax.judges.face import lip_gap
+from thjax.metrics.names import metric_name
 
 log = logging.getLogger(__name__)
 LABELLED = ("lmd[labels]", "lmd_abs[labels]", "f_lmd[labels]", "blink_rate_ear[labels]")
@@ -27,6 +28,7 @@ LANDMARKS_ALONE = ("mediapipe", "dlib")
 """Trackers whose poses and action units we have guessed from their landmarks."""
 HALF_FRAME = 0.5 / FPS
 LABELS_MISSING, TWO_TRACKERS = "no labels that fit the files", "labels of the two sides by different trackers"
+HS_ALONE = "similarity of head poses decides nothing without its controls, and those are made with our own judge alone"
 _AS_IT_IS = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
 
 
@@ -150,6 +152,9 @@ class GivenLabels:
         real, seen = (Seen(blank, sound, Judges(face=_Told(track.cut(len(blank), np.full(2, scale)))))
                       for track in (true, made if row == "ours" else true.statue()))
         tracks(truth, real, seen, sheet)
+        for name in (metric_name(base, made.tracker) for base in ("hs", "hs_union")):
+            if sheet.values.pop(name, None) is not None:
+                sheet.leave_out(HS_ALONE, name)
 
 
 def _read(folder: pathlib.Path, name: str, path: pathlib.Path, film: Film) -> GivenTrack:

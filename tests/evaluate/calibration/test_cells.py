@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -122,13 +123,25 @@ def test_the_command_writes_the_form_and_exits_by_what_holds(measured, tmp_path,
 
 def test_what_identity_and_sync_must_see_and_must_not():
     for metric in ("csim", "acd_mse", "acd"):
-        assert MATRIX[metric]["turned_head"] == MATRIX[metric]["changed_light"] == "silent"
+        for fault in ("turned_head", "damped_pose", "changed_light", "brightness"):
+            assert MATRIX[metric][fault] == "silent"
     for metric, fault in itertools.product(("sync_confidence", "lse_c", "lse_d"), ("slight_blur", "brightness")):
         assert MATRIX[metric][fault] == "silent"
     for fault in ("frozen_mouth", "damped_mouth"):
         assert MATRIX["sync_confidence"][fault] == MATRIX["lse_c"][fault] == "down" and MATRIX["lse_d"][fault] == "up"
     assert MATRIX["lse_d"]["av_offset"] == MATRIX["lse_c"]["av_offset"] == "silent"
     assert MATRIX["sync_offset_error"]["av_offset"] == "up"
+
+
+def test_the_committed_calibration_is_of_this_matrix_and_holds():
+    folder = pathlib.Path(__file__).parents[3] / "benchmarks"
+    committed = json.loads((folder / "calibration.json").read_text())
+    asked = {metric: {fault: cell["class"] for fault, cell in row.items()} for metric, row in committed.items()}
+    assert asked == MATRIX, "the matrix changed since its figures were made; run: make calibration"
+    assert all(cell["holds"] for row in committed.values() for cell in row.values())
+    checks = json.loads((folder / "calibration_checks.json").read_text())
+    assert set(checks) == {"offset_recovered", "offset_at_chance_copy_first_frame", "offset_at_chance_other_audio"}
+    assert all(check["holds"] for check in checks.values())
 
 
 def test_the_matrix_can_be_looked_at(measured, tmp_path):
