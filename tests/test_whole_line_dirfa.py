@@ -12,6 +12,7 @@ from data_pipelines.synthetic.preview import contact_sheet
 from tests import test_whole_line
 from thjax.checkpoint import load_run
 from thjax.core.errors import UserError
+from thjax.evaluate import command
 from thjax.evaluate.animated import AnimatedSource, collect_animated
 
 pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500)]
@@ -68,8 +69,8 @@ def test_one_photograph_moves_in_two_ways(work):
 
 
 def test_a_generator_alone_is_not_evaluated_and_the_error_names_the_way(work):
-    with pytest.raises(AssertionError, match="hears no.*--checkpoint MAPPER --checkpoint GENERATOR"):
-        thjax("evaluate", "--checkpoint", "generator", "--data", "corpus", "--out", "table", cwd=work)
+    with pytest.raises(UserError, match="hears no speech; name the mapper's run before it: --checkpoint MAPPER"):
+        command.run(["--checkpoint", str(work / "generator"), "--data", str(work / "corpus"), "--which", "latest"])
 
 
 class Recording:
