@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from thjax.evaluate.measures.area_resize import area_resized
+from thjax.pretrained.opencv_resize import area
 
 
 def grey(values):
@@ -16,13 +16,13 @@ def grey(values):
 ])
 def test_equals_what_opencv_printed(given, side, opencv):
     """`cv2.resize(given, (side, side), interpolation=cv2.INTER_AREA)` of opencv-python-headless 5.0.0."""
-    got = area_resized(grey(given), side)[0, :, :, 0].astype(int)
+    got = area(grey(given), side)[0, :, :, 0].astype(int)
     assert np.abs(got - opencv).max() <= 1
 
 
 def test_whole_factors_by_hand():
     frames = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(area_resized(frames, 16), frames.repeat(2, 1).repeat(2, 2))
+    np.testing.assert_array_equal(area(frames, 16), frames.repeat(2, 1).repeat(2, 2))
     means = frames.reshape(2, 4, 2, 4, 2, 3).mean(axis=(2, 4))
-    assert np.abs(area_resized(frames, 4) - means).max() <= 0.5
-    np.testing.assert_array_equal(area_resized(frames, 8), frames)
+    assert np.abs(area(frames, 4) - means).max() <= 0.5
+    np.testing.assert_array_equal(area(frames, 8), frames)

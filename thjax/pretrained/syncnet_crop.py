@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from thjax.core.errors import UserError
+from thjax.pretrained.opencv_resize import bilinear
 from thjax.pretrained.syncnet import SIDE
 
 _MARGIN = 0.40
@@ -20,7 +21,7 @@ _OUTSIDE = 110
 
 def whole_frames(frames: np.ndarray) -> np.ndarray:
     """[T, H, W, 3] uint8 -> [T, 224, 224, 3] uint8, interpolated between four pixels, larger pictures too."""
-    return np.stack([_resized(frame) for frame in frames])
+    return np.stack([bilinear(frame, SIDE) for frame in frames])
 
 
 def face_track(frames: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -46,7 +47,7 @@ def face_track(frames: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     crops = [_crop(*each) for each in zip(frames, x, y, half, strict=True)]
     if any(0 in crop.shape for crop in crops):
         raise UserError("the face lies outside the picture, or its box is empty; give landmarks of these frames")
-    return np.stack([_resized(crop) for crop in crops])
+    return np.stack([bilinear(crop, SIDE) for crop in crops])
 
 
 def _crop(frame: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
@@ -56,23 +57,3 @@ def _crop(frame: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
     rows = slice(max(int(y - half), 0), max(int(y + half * (1 + 2 * _MARGIN)), 0))
     columns = slice(max(int(x - half * (1 + _MARGIN)), 0), max(int(x + half * (1 + _MARGIN)), 0))
     return padded[rows, columns]
-
-
-def _resized(picture: np.ndarray) -> np.ndarray:
-    """[H, W, 3] uint8 -> [224, 224, 3] uint8: bilinear without a low-pass filter, pixel centres at +0.5."""
-    rows, columns = (_taps(size) for size in picture.shape[:2])
-    x = _mixed(_mixed(picture.astype(np.float32), rows, 0), columns, 1)
-    return np.floor(x + 0.5).astype(np.uint8)
-
-
-def _taps(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each of 224 places the two pixels around it, of `size`, and the share of the second."""
-    place = np.clip((np.arange(SIDE) + 0.5) * size / SIDE - 0.5, 0, size - 1)
-    first = np.floor(place).astype(int)
-    return first, np.minimum(first + 1, size - 1), (place - first).astype(np.float32)
-
-
-def _mixed(x: np.ndarray, taps: tuple[np.ndarray, np.ndarray, np.ndarray], axis: int) -> np.ndarray:
-    first, second, share = taps
-    share = share.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
-    return x.take(first, axis) * (1 - share) + x.take(second, axis) * share

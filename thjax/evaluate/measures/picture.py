@@ -4,7 +4,6 @@ import numpy as np
 from PIL import Image
 
 from thjax.evaluate.judges import Judges
-from thjax.evaluate.measures.area_resize import area_resized
 from thjax.evaluate.measures.sheet import Measurement
 from thjax.evaluate.truth import EXACT, ClipTruth
 from thjax.metrics import image, sharpness
@@ -19,6 +18,7 @@ from thjax.metrics.mouth import (
     mouth_psnr,
 )
 from thjax.metrics.names import metric_name
+from thjax.pretrained.opencv_resize import area
 
 SCRIPT_SIDE = 256
 """Pixels to which the public script of Chen et al. 2019 resizes frames before its PSNR, with OpenCV's `INTER_AREA`."""
@@ -91,5 +91,5 @@ def _inside(name: str, function, mask, real: np.ndarray, fake: np.ndarray, landm
 
 def _as_the_script(frames: np.ndarray) -> np.ndarray:
     """[T, 256, 256, 1] uint8 grey; Pillow's grey is that of `metrics.colour`, and faster."""
-    resized = area_resized(frames, SCRIPT_SIDE)
+    resized = area(frames, SCRIPT_SIDE)
     return np.stack([np.asarray(Image.fromarray(frame).convert("L")) for frame in resized])[..., None]
