@@ -13,7 +13,10 @@ from tests import test_whole_line
 from thjax.checkpoint import load_run
 from thjax.core.errors import UserError
 from thjax.evaluate import command
-from thjax.evaluate.animated import AnimatedSource, collect_animated
+from thjax.evaluate.animated import FIELDS, AnimatedSource, collect_animated
+from thjax.evaluate.collected import Collected
+from thjax.evaluate.run import open_split
+from thjax.evaluate.transcripts import Transcripts
 
 pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500)]
 
@@ -92,7 +95,9 @@ class Recording:
 def test_motion_begins_at_the_photograph(work):
     """Drawn motion counts translation from its start; the true one is placed by the labels of the first frame."""
     mapper, generator = (load_run(work / name, which="latest") for name in ("mapper", "generator"))
-    source = AnimatedSource(mapper, generator, work / "corpus", "test", 0, 0)
+    clips, audio = (open_split(work / "corpus", "test", generator, fields=fields) for fields in (FIELDS, ("audio",)))
+    transcripts = Transcripts(clips.manifest, "test")
+    source = AnimatedSource(mapper, generator, clips, audio, transcripts, 0, Collected({}, len(clips)))
     source._animators = [Recording()]
     with pytest.raises(UserError, match="dirfa_generator:tiny is no mapper; give --checkpoint MAPPER"):
         collect_animated(generator, mapper, work / "corpus", "test", 0)

@@ -17,10 +17,10 @@ from thjax.evaluate import devices
 from thjax.evaluate.animation.run import Drawer, filled
 from thjax.evaluate.collected import Collected
 from thjax.evaluate.controls import CEILING, copied, derangement, reencode, whose_audio
-from thjax.evaluate.judges import Judges, refuse_circular
+from thjax.evaluate.judges import Judges
 from thjax.evaluate.measures import measure_basic, measure_clip
 from thjax.evaluate.passes import Report, Shard, Shown, Takes, collect
-from thjax.evaluate.run import Metrics, open_split, truth_of
+from thjax.evaluate.run import Metrics, judges_for, open_split, truth_of
 from thjax.evaluate.transcripts import Transcripts
 from thjax.evaluate.truth import ClipTruth, nearest_found
 from thjax.systems.face_animator import FaceAnimator
@@ -38,16 +38,16 @@ class AnimatedSource:
 
     Args:
         mapper, generator: loaded weights of both.
-        data: prepared corpus with labels of action units and pose.
-        split: of its manifest.
+        clips: with `FIELDS`, every frame.
+        audio: the same clips, their sound alone.
+        transcripts: of their split.
         seed: clip i draws its motion with `seed + i`, begun at the labels of its first frame.
-        limit: clips to use, spread over the split; 0 uses all.
+        collected: takes the names of clips without a face.
     """
 
-    def __init__(self, mapper: LoadedRun, generator: LoadedRun, data: pathlib.Path, split: str, seed: int, limit: int):
-        self.clips: Clips = open_split(data, split, generator, limit, FIELDS)
-        self._audio = open_split(data, split, generator, limit, ("audio",))
-        self._transcripts = Transcripts(self.clips.manifest, split)
+    def __init__(self, mapper: LoadedRun, generator: LoadedRun, clips: Clips, audio: Clips, transcripts: Transcripts,
+                 seed: int, collected: Collected):
+        self.clips, self._audio, self._transcripts, self._collected = clips, audio, transcripts, collected
         sampler: MotionSampler = mapper.system.sampler(devices.everywhere(mapper.nets), mapper.stats)
         self._draw = Drawer(sampler, motions=1)
         self._animators: list[FaceAnimator] = [
@@ -56,12 +56,6 @@ class AnimatedSource:
         self._seed, self.total = seed, len(self.clips)
         self.speakers: list[str] = list(self.clips.speakers)
         self._vectors: dict[int, np.ndarray] = {}
-        self._collected: Collected | None = None
-
-    def into(self, collected: Collected) -> "AnimatedSource":
-        """Clips without a face are named there."""
-        self._collected = collected
-        return self
 
     def truths(self, numbers: Sequence[int]) -> dict[int, ClipTruth]:
         """The clips; the photograph is their first frame with a face. Frames without take the nearest one's labels."""
@@ -123,33 +117,32 @@ class AnimatedSource:
 def collect_animated(mapper: LoadedRun, generator: LoadedRun, data: pathlib.Path, split: str, seed: int,
                      limit: int = 0, metrics: Metrics = "all", judges: Judges | None = None, shard: Shard = Shard(),
                      report: Report = lambda message: None) -> tuple[Collected, Shown]:
-    """Measures a mapper with a generator, and their controls, on the clips of a shard; arguments as `AnimatedSource`
-    and `thjax.evaluate.run.evaluate_run`.
+    """Measures a mapper with a generator, and their controls, on the clips of a shard; arguments as
+    `thjax.evaluate.run.evaluate_run`.
 
     Raises:
         UserError: the runs are no mapper and generator in this order, or trained on a judge that would measure them.
     """
-    for run, kind, what in ((mapper, MotionSampler, "mapper"), (generator, FaceAnimator, "generator")):
+    runs = (mapper, generator)
+    for run, kind, what in zip(runs, (MotionSampler, FaceAnimator), ("mapper", "generator"), strict=True):
         if not isinstance(run.system.sampler(run.nets, run.stats), kind):
             raise UserError(f"{run.config.system}:{run.config.variant} is no {what}; give --checkpoint MAPPER "
                             "--checkpoint GENERATOR, in this order")
-        if metrics == "all":
-            refuse_circular(to_dict(run.config), run.pretrained)
-    judges = Judges() if metrics == "basic" else judges or Judges.load()
-    source = AnimatedSource(mapper, generator, data, split, seed, limit)
-    runs = (mapper, generator)
+        judges = judges_for(run, metrics, judges)
+    clips, audio = (open_split(data, split, generator, limit, fields) for fields in (FIELDS, ("audio",)))
     about = {
         "system": " with ".join(f"{run.config.system}:{run.config.variant}" for run in runs), "split": split,
-        "steps": [run.step for run in runs], "manifest_hash": source.clips.manifest.hash, "clips": source.total,
-        "speakers": len(set(source.speakers)), "wrong_audio": whose_audio(source.speakers),
+        "steps": [run.step for run in runs], "manifest_hash": clips.manifest.hash, "clips": len(clips),
+        "speakers": len(set(clips.speakers)), "wrong_audio": whose_audio(list(clips.speakers)),
     }
     if metrics == "all":
         about["judges"] = judges.about
     hashes = fingerprint([config_hash(to_dict(run.config)) for run in runs])
     collected = Collected({"config_hash": hashes, "seeds": [*(run.config.seed for run in runs), seed], "about": about},
-                          source.total)
+                          len(clips))
+    source = AnimatedSource(mapper, generator, clips, audio, Transcripts(clips.manifest, split), seed, collected)
 
     def measure(row, truth, made):
         return measure_basic(truth, made) if metrics == "basic" else measure_clip(truth, made, judges)
 
-    return collected, collect(source.into(collected), measure, judges, shard, collected, report)
+    return collected, collect(source, measure, judges, shard, collected, report)

@@ -130,7 +130,7 @@ def collect_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, limit
                 judges: Judges | None = None, shard: Shard = Shard(),
                 report: Report = lambda message: None) -> tuple[Collected, Shown]:
     """Measures a run and its controls on the clips of a shard; arguments as `evaluate_run`."""
-    judges = _judges_for(run, metrics, judges)
+    judges = judges_for(run, metrics, judges)
     source = RunSource(run, data, split, seed, limit)
     training = open_split(data, "train", run, PROBE_CLIPS)
     probe = fit_probe(training)
@@ -155,7 +155,12 @@ def collect_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, limit
     return collected, shown
 
 
-def _judges_for(run: LoadedRun, metrics: Metrics, judges: Judges | None) -> Judges:
+def judges_for(run: LoadedRun, metrics: Metrics, judges: Judges | None) -> Judges:
+    """The judges that may look at a run's frames: none, those given, or else those that ship.
+
+    Raises:
+        UserError: the run trained on a judge that would measure it.
+    """
     if metrics == "basic":
         return Judges()
     refuse_circular(to_dict(run.config), run.pretrained)

@@ -41,8 +41,7 @@ class Drawer:
         self._sampler, self._motions = sampler, motions
         # What is one number in every carry is the same for all clips; told so, XLA updates rings in place.
         clips = jax.tree.map(lambda leaf: 0 if np.ndim(leaf) else None, sampler.start(0, motions))
-        self._chunk = jax.jit(jax.vmap(sampler.chunk, in_axes=(clips, 0), out_axes=(clips, 0)))
-        self._begun = jax.jit(jax.vmap(sampler.chunk, in_axes=(clips, 0, 0), out_axes=(clips, 0)))
+        self._chunk = jax.jit(jax.vmap(sampler.chunk, in_axes=(clips, 0, 0), out_axes=(clips, 0)))
 
     def __call__(self, audio: np.ndarray, seeds: Sequence[int], starts: np.ndarray | None = None) -> np.ndarray:
         """Sound [N, T * 640 + 6400] int16 and N seeds -> [N, S, T, 23]; `starts` [N, 23] are the first vectors."""
@@ -50,13 +49,11 @@ class Drawer:
         carry = jax.tree.map(lambda *leaves: np.stack(leaves) if np.ndim(leaves[0]) else leaves[0], *carries)
         end = audio.shape[1] - (AUDIO_CONTEXT - self._sampler.lookahead)
         sound = audio[:, AUDIO_CONTEXT - self._sampler.lookbehind : end]
-        if starts is None:
-            _, drawn = self._chunk(devices.cut(carry), devices.cut(sound))
-        else:
-            replace = np.full((len(sound), (audio.shape[1] - 2 * AUDIO_CONTEXT) // SAMPLES_PER_FRAME, len(CHANNELS)),
-                              np.nan, np.float32)
+        frames = (audio.shape[1] - 2 * AUDIO_CONTEXT) // SAMPLES_PER_FRAME
+        replace = np.full((len(sound), frames, len(CHANNELS)), np.nan, np.float32)
+        if starts is not None:
             replace[:, 0] = starts
-            _, drawn = self._begun(devices.cut(carry), devices.cut(sound), devices.cut(replace))
+        _, drawn = self._chunk(*map(devices.cut, (carry, sound, replace)))
         return np.swapaxes(np.asarray(drawn), 1, 2)
 
 
