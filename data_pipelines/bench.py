@@ -2,7 +2,8 @@
 
 The roof is what no loader can avoid: reading the same records, unpacking them, and decoding their windows and stills,
 in a bare loop of as many threads as the loader has threads or worker processes. Both are timed in turn in one process.
-Nothing is kept in memory, so a small corpus shows what a large one would, but for its disk.
+Nothing is kept in memory, so a small corpus shows what a large one would, but for its disk. Rows of frames as stored
+do the roof's work and no more; a row of crops shows what aligning and mirroring cost on top.
 """
 
 import argparse
@@ -31,9 +32,12 @@ from thjax.core.data_spec import CropSpec, DataSpec
 
 WINDOWS = (12, 25, 75)
 """Frames of an example that are tried, as far as the longest record goes."""
-BATCH = 16
-FRAMES = 2_000
+BATCH = 8
+FRAMES = 4_000
 """Of a timing, at least; stills come on top and are not counted."""
+BATCHES = 24
+"""Of a timing, at least. While others are timed, two worker processes fill up to ten batches ahead; the run before a
+timing uses those up."""
 ROUNDS = 3
 RATES = (2_000, 20_000)
 """Frames/s that an accelerator may take."""
@@ -118,8 +122,8 @@ def timed(runs: dict[str, Callable[[], None]], rounds: int) -> tuple[dict[str, l
     return wall, {name: seconds[3::2] for name, seconds in cpu.items()}
 
 
-def spec_of(manifest: Manifest, window: int) -> DataSpec:
-    """Pictures, sound and landmarks, if any, of the split that trains; upright crops of the full height.
+def spec_of(manifest: Manifest, window: int, cropped: bool = False) -> DataSpec:
+    """Pictures, sound and landmarks, if any, of the split that trains; as stored, or in mirrored upright crops.
 
     Raises:
         DataError: the corpus has no pixels.
@@ -128,26 +132,30 @@ def spec_of(manifest: Manifest, window: int) -> DataSpec:
         raise DataError(f"{manifest.directory} holds feature records, without pixels, and bench times how fast pixels "
                         "are decoded; give a corpus with frames")
     marked = "landmarks" in manifest.labels
-    height = manifest.content["height"]
-    crop = CropSpec("canonical" if marked else "centre", height, max(height * 3 // 4, 1))
+    height, width = manifest.content["height"], manifest.content["width"]
+    crop = CropSpec("none", height, width)
+    if cropped:
+        crop = CropSpec("canonical" if marked else "centre", height, max(height * 3 // 4, 1))
     return DataSpec(manifest.splits[0], ("frames", "still", "audio", *(["landmarks"] if marked else [])), window,
-                    crop=crop, mirror=True, batch=BATCH)
+                    crop=crop, mirror=cropped, batch=BATCH)
 
 
 def measure(data: pathlib.Path, workers: Sequence[int]) -> dict:
-    """Rows in the one form of results, one for each window and number of workers."""
+    """Rows in the one form of results, for each window one of every number of workers, and one of crops."""
     manifest = Manifest.load(data)
     longest = int(manifest.index["n"][manifest.rows(manifest.splits[0])].max())
     rows = {}
     for window in [window for window in WINDOWS if window <= longest] or [longest]:
         rows |= measure_window(data, spec_of(manifest, window), list(dict.fromkeys(workers)))
+        cropped = measure_window(data, spec_of(manifest, window, cropped=True), workers[:1])
+        rows |= {f"{name}, aligned and mirrored": row for name, row in cropped.items()}
     about = timing.machine() | {"stored": f"{manifest.content['height']} px", "batch": BATCH}
     return {"about": about, "rows": rows}
 
 
 def measure_window(data: pathlib.Path, spec: DataSpec, workers: Sequence[int]) -> dict:
     """Rows of one window."""
-    batches = -(-FRAMES // (spec.batch * spec.window))
+    batches = max(BATCHES, -(-FRAMES // (spec.batch * spec.window)))
     frames = batches * spec.batch * spec.window
     threads = {number: number or LoaderConfig().prefetch for number in workers}
     alone = Loader(data, spec, kept_bytes=0)

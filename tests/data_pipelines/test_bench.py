@@ -18,6 +18,7 @@ def brief(monkeypatch):
     monkeypatch.setattr(bench, "FRAMES", 100)
     monkeypatch.setattr(bench, "ROUNDS", 2)
     monkeypatch.setattr(bench, "BATCH", 4)
+    monkeypatch.setattr(bench, "BATCHES", 1)
 
 
 def test_it_prints_what_it_measured(corpus, brief, tmp_path, capsys, monkeypatch):
@@ -25,7 +26,8 @@ def test_it_prints_what_it_measured(corpus, brief, tmp_path, capsys, monkeypatch
     out = tmp_path / "feed.json"
     assert command.run(["bench", "--data", str(corpus.directory), "--workers", "0", "--out", str(out)]) == 0
     result, shown = json.loads(out.read_text()), capsys.readouterr().out
-    assert list(result["rows"]) == ["window 12, 0 workers", "window 25, 0 workers"]  # no record holds 75 frames
+    assert list(result["rows"]) == [f"window {window}, 0 workers{crop}" for window in (12, 25)  # none has 75 frames
+                                    for crop in ("", ", aligned and mirrored")]
     for name, row in result["rows"].items():
         assert name in shown and all(set(figure) == {"mean", "ci95", "n"} for figure in row.values())
         value = {metric: figure["mean"] for metric, figure in row.items()}
