@@ -1,6 +1,7 @@
 """One record to one example: window, still, crop, labels, mirror. Pure functions of (record, position, seed)."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,10 +45,12 @@ class ExampleMaker:
     length: int
     coefficient_mirror: np.ndarray | None = None
 
-    @property
+    @functools.cached_property
     def labels(self) -> tuple[str, ...]:
         """Arrays that a record must be decoded with."""
-        wanted = {name for name in self.spec.fields if name in records.LABELS}
+        wanted = {name for name in self.spec.fields if name in (*records.LABELS, "start_pose")}
+        if "start_pose" in wanted:
+            wanted.add("pose")
         if self.spec.crop.recipe == "canonical" and {"frames", "still", "landmarks"} & set(self.spec.fields):
             wanted.add("landmarks")
         return tuple(sorted(wanted))
@@ -63,6 +66,7 @@ class ExampleMaker:
         example = self.window(record, start, still, speaker)
         if self.spec.mirror and at_mirror < 0.5:
             example = crops.mirror(example, self.spec.crop.width, self.coefficient_mirror)
+            example |= {name: example[name] * crops.MIRROR_POSE for name in ("start_pose",) if name in example}
         return self._select(example, position)
 
     def whole(self, segments: Sequence[dict], speaker: int, number: int) -> dict[str, np.ndarray]:
@@ -72,7 +76,7 @@ class ExampleMaker:
         for name, value in parts[0].items():
             if name == "audio":
                 example[name] = self._join_audio(segments)
-            elif name in ("still", "speaker", *records.PER_CLIP_SHAPES):
+            elif name in ("still", "speaker", "start_pose", *records.PER_CLIP_SHAPES):
                 example[name] = value
             else:
                 example[name] = _pad(np.concatenate([part[name] for part in parts])[: self.length], self.length)
@@ -98,6 +102,8 @@ class ExampleMaker:
         for name in ("au", "au_presence", "pose", "blink", "coefficients"):
             if name in fields:
                 example[name] = self._pad_found(record[name][indices].astype(np.float32), record, indices)
+        if "start_pose" in fields:
+            example["start_pose"] = records.start_pose(record)
         return example | {name: record[name] for name in records.PER_CLIP_SHAPES if name in fields}
 
     def _pixels(self, record: dict, indices: range, still: int) -> dict[str, np.ndarray]:
@@ -108,8 +114,10 @@ class ExampleMaker:
             if "frames" in fields:
                 example["frames"] = _pad(cropped[:-1], self.length)
         if "landmarks" in fields:
-            moved = crops.transform_points(record["landmarks"][indices], self._affine(record, indices))
-            example["landmarks"] = self._pad_found(moved, record, indices)
+            points = record["landmarks"][indices]
+            if self.spec.crop.recipe != "none":
+                points = crops.transform_points(points, self._affine(record, indices))
+            example["landmarks"] = self._pad_found(points, record, indices)
         return example
 
     def _cropped(self, record: dict, places: Sequence[int]) -> np.ndarray:
@@ -167,7 +175,8 @@ def check_fields(spec: DataSpec, manifest: Manifest) -> None:
     Raises:
         DataError: a field is unknown or the corpus does not have it; names those there are.
     """
-    has = sorted({*(("frames", "still") if manifest.pixels else ()), "audio", "speaker", *ALWAYS, *manifest.labels})
+    has = sorted({*(("frames", "still") if manifest.pixels else ()), "audio", "speaker", *ALWAYS, *manifest.labels,
+                  *(["start_pose"] if "pose" in manifest.labels else [])})
     for name in spec.fields:
         if name not in schema.BATCH_FIELDS:
             raise DataError(f"unknown batch field {name!r}; known: {', '.join(schema.BATCH_FIELDS)}")

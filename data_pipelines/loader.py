@@ -1,15 +1,13 @@
-"""Batches as a pure function of the position in the stream, on grain.
+"""Batches as a pure function of the position in the stream, made ahead by grain.
 
-`ds[position]` is the example at `position = stage_step * batch + row`: a seeded global shuffle, a new one each epoch,
-says which record; (seed, position) alone key the window, the still and the mirror. Host h of n reads the rows
+`example_at(position)` is the example at `position = stage_step * batch + row`: a seeded global shuffle, a new one each
+epoch, says which record; (seed, position) alone key the window, the still and the mirror. Host h of n reads the rows
 h * batch / n to (h + 1) * batch / n, so 1, 2 and 4 hosts see the same global batch, and starting at any step reads
 nothing before it. Worker processes and prefetching change the speed, never a byte.
 """
 
-import functools
 from collections.abc import Sequence
 
-import grain
 import numpy as np
 
 from data_pipelines import records
@@ -75,13 +73,6 @@ class Loader(Stream):
         crop = self.spec.crop
         return stored + int(self.manifest.index["n"][self._rows].sum()) * crop.height * crop.width * 3
 
-    @functools.cached_property
-    def _dataset(self) -> grain.MapDataset:
-        return grain.MapDataset.source(self._order).map_with_index(self._records.example)
-
-    def __getstate__(self) -> dict:
-        return {name: value for name, value in self.__dict__.items() if name != "_dataset"}
-
     @property
     def examples(self) -> int:
         """Records of the split: examples of an epoch."""
@@ -89,7 +80,7 @@ class Loader(Stream):
 
     def example_at(self, position: int) -> dict[str, np.ndarray]:
         """The example at a position of the global stream, without a batch axis."""
-        return self._dataset[position]
+        return self.drawn(position, position)
 
     def drawn(self, place: int, position: int) -> dict[str, np.ndarray]:
         """The example whose record is at `place` of this corpus's own order, drawn for `position` of a stream."""

@@ -21,7 +21,8 @@ PER_FRAME_SHAPES = {
 }
 """Shape of one frame's value; -1: as many as the corpus has."""
 PER_CLIP_SHAPES = {"identity": (schema.IDENTITY_SIZE,)}
-"""Of arrays that every record of a clip repeats."""
+"""Of labels that every record of a clip repeats."""
+_ONE_A_RECORD = PER_CLIP_SHAPES | {"start_pose": (len(schema.POSE),)}
 LABELS = (*(name for name in PER_FRAME_SHAPES if name != "face_ok"), *PER_CLIP_SHAPES)
 """Optional arrays."""
 _CLIP_WIDE = ("dataset", "split", "speaker", "codec", "height", "width", "sentence", "av_offset", "label_source",
@@ -87,7 +88,8 @@ def encode(record: dict) -> bytes:
         raise DataError(f"{key}: {n} frames in a record; use 1 to {longest}")
     out = {"v": schema.VERSION, "codec": "jpeg", "words": [], "phonemes": [], "sentence": "", "av_offset": 0.0,
            "label_source": {}}
-    arrays = {"face_ok": np.ones(n, np.uint8)} | {k: record[k] for k in (*PER_FRAME_SHAPES, *LABELS) if k in record}
+    arrays = {"face_ok": np.ones(n, np.uint8)}
+    arrays |= {name: record[name] for name in (*PER_FRAME_SHAPES, *_ONE_A_RECORD) if name in record}
     out |= {name: value for name, value in record.items() if name not in arrays and name != "frames"}
     if "frames" in record:
         frames = record["frames"]
@@ -110,7 +112,7 @@ def decode(data: bytes, fields: Sequence[str] | None = None) -> dict:
 
     Args:
         data: what `encode` gave.
-        fields: names of the `LABELS` wanted; None takes all. Everything else is always there.
+        fields: names of the `LABELS` wanted, and "start_pose"; None takes all. Everything else is always there.
 
     Raises:
         DataError: no record, or a record of another version.
@@ -124,12 +126,12 @@ def decode(data: bytes, fields: Sequence[str] | None = None) -> dict:
     if version != schema.VERSION:
         raise DataError(f"{record.get('key')}: record version {version}, this program reads {schema.VERSION}; "
                         "write the corpus again with this program, or read it with the program that wrote it")
-    for name in (*PER_FRAME_SHAPES, *PER_CLIP_SHAPES):
+    for name in (*PER_FRAME_SHAPES, *_ONE_A_RECORD):
         if name in record:
             if fields is not None and name not in fields and name != "face_ok":
                 del record[name]
             else:
-                shape = PER_CLIP_SHAPES.get(name) or (record["n"], *PER_FRAME_SHAPES[name])
+                shape = _ONE_A_RECORD.get(name) or (record["n"], *PER_FRAME_SHAPES[name])
                 record[name] = np.frombuffer(record[name], schema.DTYPES[name]).reshape(shape)
     record["audio"] = np.frombuffer(record["audio"], np.int16)
     return record
@@ -170,6 +172,7 @@ def segments(clip: dict) -> Iterator[dict]:
         raise DataError(f"{clip['key']}: audio is {samples.dtype} {samples.shape}; use int16 [S], 16 kHz mono")
     audio[schema.AUDIO_CONTEXT : schema.AUDIO_CONTEXT + len(samples)] = samples
     bounds = segment_bounds(total, clip.get("codec") != "none")
+    start = {"start_pose": start_pose(clip)} if "pose" in clip and len(bounds) > 1 else {}
     for index, (first, end) in enumerate(bounds):
         record = {name: clip[name] for name in _CLIP_WIDE if name in clip}
         record |= {"key": f"{clip['key']}#{index:03d}", "segment": index, "segments": len(bounds),
@@ -177,7 +180,25 @@ def segments(clip: dict) -> Iterator[dict]:
         record |= {name: clip[name][first:end] for name in ("frames", "video", *PER_FRAME_SHAPES) if name in clip}
         record["audio"] = audio[first * schema.SAMPLES_PER_FRAME :][: _samples(end - first)]
         record |= {name: _shift(clip[name], first, end) for name in ("words", "phonemes") if name in clip}
-        yield record
+        yield record | start
+
+
+def start_pose(clip: dict) -> np.ndarray:
+    """Pose `[6]` of a clip's first frame with a face and a finite place; zeros if it has none.
+
+    Args:
+        clip: a whole clip, or one of its records, with `pose` or `start_pose`.
+
+    Raises:
+        DataError: it is one of several records and does not say it.
+    """
+    if "start_pose" in clip:
+        return clip["start_pose"]
+    if clip.get("segments", 1) > 1:
+        raise DataError(f"{clip['key']}: one of several records, and an older program did not write in which pose "
+                        "its clip starts; write the corpus again, into another folder")
+    usable = np.isfinite(clip["pose"]).all(axis=1) & (clip.get("face_ok", np.uint8(1)) > 0)
+    return clip["pose"][np.argmax(usable)] if usable.any() else np.zeros(len(schema.POSE), np.float32)
 
 
 def clip_frames(clip: dict) -> int:
@@ -224,7 +245,7 @@ def _audio_bytes(key: str, audio: np.ndarray, n: int) -> bytes:
 
 def _array_bytes(key: str, name: str, value: np.ndarray, n: int) -> bytes:
     array = np.asarray(value, schema.DTYPES[name])
-    expected = PER_CLIP_SHAPES.get(name) or (n, *PER_FRAME_SHAPES[name])
+    expected = _ONE_A_RECORD.get(name) or (n, *PER_FRAME_SHAPES[name])
     fits = array.ndim == len(expected)
     if not fits or any(want not in (-1, got) for want, got in zip(expected, array.shape, strict=True)):
         shown = tuple("K" if size == -1 else size for size in expected)

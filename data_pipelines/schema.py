@@ -64,6 +64,7 @@ BATCH_FIELDS = {
     "au": Field(np.float32, ("T", 17), "intensities 0 to 5, order AU_INTENSITY"),
     "au_presence": Field(np.float32, ("T", 18), "0 or 1, order AU_PRESENCE"),
     "pose": Field(np.float32, ("T", 6), "order POSE, mm and rad, of the stored crop"),
+    "start_pose": Field(np.float32, (6,), "pose in the clip's first frame with a face: where translation counts from"),
     "blink": Field(np.float32, ("T",), "1 while the lids are more than half closed"),
     "coefficients": Field(np.float32, ("T", "K"), "of the corpus's morphable head; names in the manifest"),
     "identity": Field(np.float32, (IDENTITY_SIZE,), "embedding of the clip's person, of length 1"),
@@ -90,6 +91,7 @@ RECORD_FIELDS = {
     "au": "bytes, float32 [n, 17]",
     "au_presence": "bytes, uint8 [n, 18]",
     "pose": "bytes, float32 [n, 6]",
+    "start_pose": "bytes, float32 [6], pose in the clip's first frame with a face; where a clip is several records",
     "blink": "bytes, uint8 [n]",
     "coefficients": "bytes, float32 [n, K]",
     "identity": "bytes, float32 [512], of the whole clip",
@@ -102,7 +104,7 @@ RECORD_FIELDS = {
 }
 
 DTYPES = {"face_ok": np.uint8, "landmarks": np.float32, "au": np.float32, "au_presence": np.uint8, "pose": np.float32,
-          "blink": np.uint8, "coefficients": np.float32, "identity": np.float32}
+          "blink": np.uint8, "coefficients": np.float32, "identity": np.float32, "start_pose": np.float32}
 """Stored types of the arrays of a record, but for its audio."""
 
 

@@ -151,7 +151,8 @@ def test_half_of_the_examples_are_mirrored_labels_included(corpus, spec):
         turned += 1
         np.testing.assert_array_equal(b["frames"], a["frames"][:, :, ::-1])
         np.testing.assert_array_equal(b["still"], a["still"][:, ::-1])
-        np.testing.assert_array_equal(b["pose"], a["pose"] * [-1, 1, 1, 1, -1, -1])
+        for name in ("pose", "start_pose"):
+            np.testing.assert_array_equal(b[name], a[name] * [-1, 1, 1, 1, -1, -1])
         # Names end in _left and _right, and yaw is odd: see the toy corpus.
         np.testing.assert_array_equal(b["coefficients"], a["coefficients"][:, [0, 1, 3, 2]] * [1, -1, 1, 1])
         np.testing.assert_allclose(b["landmarks"][:, 48, 0], 12 - a["landmarks"][:, 54, 0], atol=1e-5)

@@ -33,8 +33,8 @@ def test_round_trip_keeps_every_label_and_the_sound():
 
 
 def test_stored_names_are_those_of_the_schema():
-    stored = msgpack.unpackb(records.encode(record_of()))
-    assert set(stored) == set(schema.RECORD_FIELDS)
+    assert set(msgpack.unpackb(records.encode(record_of()))) == set(schema.RECORD_FIELDS) - {"start_pose"}
+    assert set(msgpack.unpackb(records.encode(record_of(frames=120)))) == set(schema.RECORD_FIELDS)
 
 
 def test_only_the_wanted_labels_are_decoded():
@@ -86,6 +86,24 @@ def test_a_segment_hears_its_neighbours_and_silence_at_the_ends():
     np.testing.assert_array_equal(first["audio"][context:], clip["audio"][: 75 * 640 + context])
     np.testing.assert_array_equal(second["audio"][:-context], clip["audio"][75 * 640 - context :])
     assert not second["audio"][-context:].any()
+
+
+def test_every_record_knows_the_pose_in_which_its_clip_starts():
+    clip = toy_clip("toy/s00/c00", 120, 16, 0) | {"dataset": "toy", "split": "train"}
+    clip["face_ok"] = (np.arange(120) >= 3).astype(np.uint8)
+    parts = [records.decode(records.encode(record)) for record in records.segments(clip)]
+    assert len(parts) == 2
+    for part in parts:
+        np.testing.assert_array_equal(records.start_pose(part), clip["pose"][3])
+    alone = next(records.segments({name: value[:60] if name in records.PER_FRAME_SHAPES or name == "frames" else value
+                                   for name, value in clip.items()}))
+    assert "start_pose" not in alone  # it lies in the record itself
+    np.testing.assert_array_equal(records.start_pose(alone), clip["pose"][3])
+    unseen = clip | {"face_ok": np.zeros(120, np.uint8)}
+    assert not records.start_pose(next(records.segments(unseen))).any()
+    del parts[1]["start_pose"]
+    with pytest.raises(DataError, match="#001: one of several records, .* write the corpus again, into another folder"):
+        records.start_pose(parts[1])
 
 
 def test_word_times_count_from_the_segment():

@@ -29,8 +29,8 @@ def value(measured, name):
 
 def test_the_truth_is_perfect_and_nearly_every_metric_of_the_catalogue_has_a_value(truth, judges):
     found = measure_clip(truth, truth.frames, judges)
-    of_channels = {"opening_r", "width_r", "false_closures", "spread", "spread_of_true", "roughness", "nod_energy_r",
-                   "cross_entropy", "squared_error"}
+    of_channels = {"opening_r", "width_r", "false_closures", "spread", "spread_of_true", "roughness", "variance",
+                   "nod_energy_r", "cross_entropy", "squared_error"}
     asked = set(CATALOGUE) - of_channels - {"lpips", "fid", "kid", "diversity", "lip_gap_r"}
     assert {base_of(name) for name in found.values} >= asked
     best = {"psnr": 100, "psnr_uint8_overflow[frame 256]": 100, "ssim_skimage7": 1, "ssim_torch11": 1,

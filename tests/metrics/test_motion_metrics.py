@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from thjax.metrics.head_motion import pairwise_distance
-from thjax.metrics.motion import mean_nats, roughness
+from thjax.metrics.motion import mean_nats, roughness, variance
 
 
 def test_roughness_of_a_parabola_is_its_curvature_in_deviations():
@@ -19,12 +19,21 @@ def test_roughness_of_white_noise_is_that_of_its_second_difference():
     assert roughness(noise, np.array([3.0])) == pytest.approx(np.sqrt(6) * np.sqrt(2 / np.pi), rel=0.01)
 
 
-@pytest.mark.parametrize("track,deviation,message", [
-    (np.zeros((2, 1)), np.ones(1), "at least 3 frames, got 2"), (np.zeros((5, 1)), np.zeros(1), "no deviation"),
+def test_variance_is_in_squared_deviations_and_a_mean_over_channels():
+    t = np.arange(400) * 2 * np.pi / 100
+    track = np.stack([3 * np.sin(t) + 7, np.zeros(400)], axis=1)  # a sine of amplitude 3 has variance 9 / 2
+    assert variance(track, np.array([2.0, 1.0])) == pytest.approx(9 / 2 / 4 / 2)
+
+
+@pytest.mark.parametrize("metric,track,deviation,message", [
+    (roughness, np.zeros((2, 1)), np.ones(1), "at least 3 frames, got 2"),
+    (variance, np.zeros((1, 1)), np.ones(1), "at least 2 frames, got 1"),
+    (roughness, np.zeros((5, 1)), np.zeros(1), "no deviation"),
+    (variance, np.zeros((5, 1)), np.zeros(1), "no deviation"),
 ])
-def test_roughness_needs_frames_and_channels_that_move(track, deviation, message):
+def test_motion_needs_frames_and_channels_that_move(metric, track, deviation, message):
     with pytest.raises(ValueError, match=message):
-        roughness(track, deviation)
+        metric(track, deviation)
 
 
 def test_nats_are_those_of_the_frames_that_count():

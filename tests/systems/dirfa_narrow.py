@@ -55,6 +55,7 @@ def make_batch(config: Config, seed: int = 0, frames: int | None = None, starts=
     return {
         "example_id": np.arange(b, dtype=np.uint32), "valid": np.ones((b, t), np.float32), "audio": audio,
         "au": rng.uniform(0, 5, (b, t, 17)).astype(np.float32), "pose": pose.astype(np.float32),
+        "start_pose": pose[:, 0].astype(np.float32),
     }
 
 

@@ -162,7 +162,7 @@ def test_every_variant_has_its_stage_and_shapes(variant):
                              jnp.zeros((b, t, 400)), once, once)
     assert said.shape == (b, t, 23, heads.numbers(mapper.head, mapper.categories, mapper.components))
     assert [stage.name for stage in system.stages] == ["mapping"] and config.variant == variant
-    assert set(config.data.fields) == {"audio", "au", "pose"}
+    assert set(config.data.fields) == {"audio", "au", "pose", "start_pose"}
     assert mapper.reach == 50 and (config.losses.history_noise, config.losses.label_smoothing) == (0, 0)
 
 

@@ -77,14 +77,14 @@ def test_a_corpus_that_does_not_move_still_has_ranges_and_one_without_labels_is_
         _ = systems.build(narrow()).quantiser
 
 
-def test_translation_counts_from_the_first_valid_frame_and_rotation_stays():
+def test_translation_counts_from_the_clips_start_and_rotation_stays():
     config = narrow()
     batch = make_batch(config)
-    batch["valid"][1, :2] = 0
-    made = np.asarray(animation_vectors(batch["au"], batch["pose"], batch["valid"]))
+    batch["start_pose"][1] += 7  # a window from mid-clip
+    made = np.asarray(animation_vectors(batch["au"], batch["pose"], batch["start_pose"]))
     assert CHANNELS[17:] == POSE
     np.testing.assert_allclose(made[0, :, 17:20], batch["pose"][0, :, :3] - batch["pose"][0, 0, :3], atol=1e-4)
-    np.testing.assert_allclose(made[1, :, 17:20], batch["pose"][1, :, :3] - batch["pose"][1, 2, :3], atol=1e-4)
+    np.testing.assert_allclose(made[1, :, 17:20], batch["pose"][1, :, :3] - batch["pose"][1, 0, :3] - 7, atol=1e-4)
     np.testing.assert_array_equal(made[..., 20:], batch["pose"][..., 3:])
     np.testing.assert_array_equal(made[..., :17], batch["au"])
 
@@ -139,7 +139,7 @@ def test_noise_touches_what_it_should():
     config = narrow(losses=dict(history_noise=0.25))
     quantiser, rngs = quantiser_of(config), Rngs(jax.random.key(3), jnp.arange(3))
     history = quantiser.centroid(quantiser.encode(animation_vectors(*[
-        make_batch(config, frames=300)[name] for name in ("au", "pose", "valid")])))
+        make_batch(config, frames=300)[name] for name in ("au", "pose", "start_pose")])))
     disturb = lambda losses: quick_jit(lambda: inputs.disturb(losses, quantiser, history, rngs))()
     replaced = np.asarray(disturb(config.losses)) != history
     assert 0.2 < replaced.mean() < 0.26  # one in twenty is replaced by itself

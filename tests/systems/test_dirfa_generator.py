@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dirfa_generator_narrow import KEY, KINDS, SIDE, entered, make_batch, narrow  # noqa: E402
+from dirfa_generator_narrow import KEY, KINDS, entered, make_batch, narrow  # noqa: E402
 from dirfa_generator_twin import Discriminator, Generator, as_ours, randomise, spectral_as_ours  # noqa: E402
 
 from configs import dirfa_generator as variants  # noqa: E402
@@ -26,8 +26,8 @@ from thjax.systems.dirfa_generator import geometry, inputs  # noqa: E402
 # ---- networks against torch
 
 
-def inputs_for(config, seed=2):
-    rng, n, side = np.random.default_rng(seed), 2, config.data.crop.height
+def inputs_for(config, seed=2, n=2):
+    rng, side = np.random.default_rng(seed), config.data.crop.height
     z = np.concatenate([rng.uniform(0, 5, (2, n, 17)), rng.normal(0, 1, (2, n, 6))], -1)
     z[..., 17:] = z[..., 17:] * [9, 9, 20, 0.1, 0.1, 0.1] + [0, 0, 800, 0, 0, 0]
     return rng.uniform(0, 1, (n, side, side, 3)).astype("f4"), *z.astype("f4")
@@ -58,17 +58,28 @@ def torch_in_float64():
 @pytest.mark.parametrize("kind", KINDS)
 def test_frames_and_gradients_are_the_torch_twins(kind, torch_in_float64):
     """In float64: norms of few values magnify the rounding of f32 on the way back."""
+    compare_with_twin(narrow(KINDS[kind]), pairs=2)
+
+
+@pytest.mark.full_size
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("variant", ["vox128", "vox256"])
+def test_of_full_size_too(variant, torch_in_float64):
+    """Minutes and up to 20 GiB: `pytest -n 0 -m full_size tests/systems`."""
+    compare_with_twin(variants.get_config(variant), pairs=1, compiled=jax.jit)
+
+
+def compare_with_twin(config, pairs, compiled=quick_jit):
     with jax.enable_x64(True):
-        config = narrow(KINDS[kind])
         network = systems.build(config).networks["generator"]
-        given = tuple(part.astype("f8") for part in inputs_for(config))
+        given = tuple(part.astype("f8") for part in inputs_for(config, n=pairs))
         shapes = jax.eval_shape(network.init, KEY)
         twin = randomise(Generator(config.generator)).double().train()
         variables = jax.tree.map(lambda leaf: leaf.astype("f8"), of_twin(twin, shapes))
         params, others = variables.pop("params"), variables
-        ahead = np.random.default_rng(5).standard_normal((2, SIDE, SIDE, 3))
+        ahead = np.random.default_rng(5).standard_normal(given[0].shape)
 
-        @quick_jit
+        @compiled
         def run(params):
             def draw(params):
                 variables = {"params": params, **others}

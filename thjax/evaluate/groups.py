@@ -13,7 +13,7 @@ GROUPS = {
     "identity": ("acd", "acd_mse", "csim", "fid", "kid"),
     "words and sync": ("wer", "sync_confidence", "sync_offset", "sync_offset_error", "lse_d", "lse_c"),
     "motion": ("au_f1", "au_accuracy", "blink_rate_ear", "blink_rate_au45", "hs", "hs_union", "beat_alignment",
-               "nod_energy_r", "diversity", "spread", "spread_of_true", "roughness"),
+               "nod_energy_r", "diversity", "spread", "spread_of_true", "roughness", "variance"),
     "foresight": ("cross_entropy", "squared_error"),
 }
 """{group: bases of its metrics, in order}."""

@@ -112,6 +112,7 @@ CATALOGUE = {metric.name: metric for metric in (
     Metric("spread_of_true", "spread over that of the truth", "0 and up", "truth", "ours",
            "several motions, and several true ones", head_motion.diversity),
     Metric("roughness", "over the truth's", "0 and up", "truth", "ours", "channels of both sides", motion.roughness),
+    Metric("variance", "over the truth's", "0 and up", "truth", "ours", "channels of both sides", motion.variance),
     Metric("nod_energy_r", "Pearson's r", "-1..1", "truth", "ours", "pitch of the head, loudness, speech frames",
            mouth.correlation_in_speech),
     Metric("cross_entropy", "nats a channel", "0 and up", "low", "Wu et al. 2023", "a mapper's categories",

@@ -37,15 +37,30 @@ def roughness(track: np.ndarray, deviation: np.ndarray) -> float:
     Raises:
         ValueError: fewer than three frames, or a channel has no deviation.
     """
-    expect_shape("track", track, ("T", "K"))
-    expect_shape("deviation", deviation, (track.shape[1],))
-    finite("track", track)
-    if len(track) < 3:
-        raise ValueError(f"roughness needs at least 3 frames, got {len(track)}")
-    if not (deviation > 0).all():
-        raise ValueError("a channel has no deviation; leave constant channels out")
-    x = track.astype(np.float64) / deviation
+    x = _standardised(track, deviation)
+    if len(x) < 3:
+        raise ValueError(f"roughness needs at least 3 frames, got {len(x)}")
     return float(np.abs(x[2:] - 2 * x[1:-1] + x[:-2]).mean())
+
+
+def variance(track: np.ndarray, deviation: np.ndarray) -> float:
+    """Variance over time of standardised channels, mean over channels.
+
+    Args:
+        track: [T, K] channels (action units, pose), T at least 2.
+        deviation: [K] standard deviation of each over the true training tracks.
+
+    Returns:
+        0 and up. Tables show it over the truth's own value, best near 1: a motion that is the mean of many plausible
+        ones moves too little.
+
+    Raises:
+        ValueError: a single frame, or a channel has no deviation.
+    """
+    x = _standardised(track, deviation)
+    if len(x) < 2:
+        raise ValueError(f"variance needs at least 2 frames, got {len(x)}")
+    return float(x.var(axis=0).mean())
 
 
 def mean_nats(nats: np.ndarray, counts: np.ndarray) -> float:
@@ -68,3 +83,13 @@ def mean_nats(nats: np.ndarray, counts: np.ndarray) -> float:
     if not np.any(counts):
         raise ValueError("no frame counts; leave the clip out")
     return float(nats[np.asarray(counts, bool)].mean())
+
+
+def _standardised(track: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """[T, K] float64 channels in deviations."""
+    expect_shape("track", track, ("T", "K"))
+    expect_shape("deviation", deviation, (track.shape[1],))
+    finite("track", track)
+    if not (deviation > 0).all():
+        raise ValueError("a channel has no deviation; leave constant channels out")
+    return track.astype(np.float64) / deviation

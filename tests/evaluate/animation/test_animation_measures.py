@@ -65,7 +65,7 @@ def test_the_truth_against_itself_is_perfect():
     vectors = talking()
     found = values(measure(clip_of(vectors), vectors[None], DEVIATION))
     for name in ("opening_r", "width_r", "opening_r[one sample]", "closure_recall", "roughness[brows]",
-                 "roughness[pose]"):
+                 "roughness[pose]", "variance[brows]", "variance[pose]"):
         assert found[name] == pytest.approx(1), name
     assert found["false_closures"] == 0 and found["blink_rate_au45"] == pytest.approx(1 / 2.4)
     assert not any(name.startswith("spread") or "full head" in name for name in found)

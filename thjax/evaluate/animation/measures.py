@@ -11,7 +11,7 @@ from thjax.metrics.blinks import blinks_by_au45
 from thjax.metrics.closures import closures, false_closures, lips_closed
 from thjax.metrics.head_motion import pairwise_distance
 from thjax.metrics.merging import Ratio
-from thjax.metrics.motion import roughness
+from thjax.metrics.motion import roughness, variance
 from thjax.metrics.mouth import correlation_in_speech
 from thjax.metrics.names import metric_name
 
@@ -22,7 +22,7 @@ ONE_SAMPLE, FULL_HEAD = "one sample", "full head"
 `[full head]`: against the true head with the lip shapes that no action unit names."""
 IN_SPEECH = (*LIPS, *(metric_name(name, ONE_SAMPLE) for name in LIPS), "nod_energy_r")
 CLOSURES = ("closure_recall", "false_closures")
-VARIETY = ("roughness", "spread", "spread_of_true")
+VARIETY = ("roughness", "variance", "spread", "spread_of_true")
 
 
 def measure(clip: MotionClip, drawn: np.ndarray, deviation: np.ndarray, takes: Takes | None = None) -> Measurement:
@@ -82,11 +82,12 @@ def _variety(clip: MotionClip, drawn: np.ndarray, deviation: np.ndarray, takes: 
         if found.sum() < FEWEST_FRAMES:
             sheet.leave_out("too few frames with labels", *(metric_name(name, group) for name in VARIETY))
             continue
-        truth = roughness(clip.vectors[found][:, which], deviation[which])
-        rough = np.mean([roughness(motion[found][:, which], deviation[which]) for motion in drawn])
-        sheet.add(metric_name("roughness", group), Ratio(float(rough), truth), "the truth does not move")
+        for name, movement in (("roughness", roughness), ("variance", variance)):
+            truth = movement(clip.vectors[found][:, which], deviation[which])
+            made = np.mean([movement(motion[found][:, which], deviation[which]) for motion in drawn])
+            sheet.add(metric_name(name, group), Ratio(float(made), truth), "the truth does not move")
         if len(drawn) < 2:
-            sheet.leave_out("one motion for every audio", *(metric_name(name, group) for name in VARIETY[1:]))
+            sheet.leave_out("one motion for every audio", *(metric_name(name, group) for name in VARIETY[2:]))
             continue
         spread = pairwise_distance(drawn[:, found][..., which], deviation[which])
         sheet.add(metric_name("spread", group), spread)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
-from data_pipelines.schema import AUDIO_CONTEXT, SAMPLES_PER_FRAME
+from data_pipelines.schema import AUDIO_CONTEXT, POSE, SAMPLES_PER_FRAME
 from thjax.checkpoint import LoadedRun
 from thjax.checkpoint.config_io import config_hash, to_dict
 from thjax.evaluate import devices
@@ -123,6 +123,7 @@ class MapperSource:
             "audio": sound,
             "au": np.stack([_padded(clip.vectors[:, UNITS], length) for clip in clips]),
             "pose": np.stack([_padded(clip.vectors[:, UNITS.stop :], length) for clip in clips]),
+            "start_pose": np.zeros((len(clips), len(POSE)), np.float32),  # vectors count from there
             "valid": np.stack([_padded(clip.counts.astype(np.float32), length) for clip in clips]),
         }
         scored = self.sampler.score(devices.cut({name: filled(values) for name, values in batch.items()}))

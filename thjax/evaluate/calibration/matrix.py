@@ -105,8 +105,8 @@ NOT_IN_THE_MATRIX = {
     "lip_gap_r": "needs a probe that is fitted on a run's training clips",
     "diversity": "needs several samples of one audio",
     **dict.fromkeys(
-        ("opening_r", "width_r", "false_closures", "spread", "spread_of_true", "roughness", "nod_energy_r",
-         "cross_entropy", "squared_error"),
+        ("opening_r", "width_r", "false_closures", "spread", "spread_of_true", "roughness", "variance",
+         "nod_energy_r", "cross_entropy", "squared_error"),
         "is measured on a mapper's motion in channels alone; the faults are planted in pixels"),
     "sync_offset": "has a sign: its size is sync_offset_error, and offset_recovered checks it",
 }

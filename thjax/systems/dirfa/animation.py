@@ -96,21 +96,21 @@ class Quantiser:
         return jnp.asarray(self.low, dtype), jnp.asarray(self.high, dtype)
 
 
-def animation_vectors(au: jax.Array, pose: jax.Array, valid: jax.Array) -> jax.Array:
+def animation_vectors(au: jax.Array, pose: jax.Array, start_pose: jax.Array) -> jax.Array:
     """Labels of a batch as Z.
 
-    Translation is counted from the first valid frame: absolute millimetres tell where a camera stood.
+    Translation is counted from the clip's start, wherever in it the window lies: absolute millimetres tell where a
+    camera stood.
 
     Args:
         au: [B, T, 17], 0 to 5.
         pose: [B, T, 6], order `POSE`, mm and rad.
-        valid: [B, T], 1 where the labels are true.
+        start_pose: [B, 6], pose in the clip's first frame with a face.
 
     Returns:
         [B, T, 23], order `CHANNELS`.
     """
     together = jnp.concatenate([au, pose], axis=-1).astype(policy("f32").params)
-    first = jnp.argmax(valid > 0, axis=1)
-    start = jnp.take_along_axis(together, first[:, None, None], axis=1)
-    moving = np.isin(np.arange(len(CHANNELS)), TRANSLATION)
-    return jnp.where(moving, together - start, together)
+    moving = jnp.asarray(np.isin(POSE, [CHANNELS[channel] for channel in TRANSLATION]), together.dtype)
+    start = jnp.pad(start_pose * moving, ((0, 0), (len(AU_INTENSITY), 0)))
+    return together - start[:, None]

@@ -180,7 +180,7 @@ class ScheduleConfig:
             raise ValueError("schedule.steps and schedule.epochs are both 0: the run has no end; set one of them")
 
 
-FIELDS = ("audio", "au", "pose")
+FIELDS = ("audio", "au", "pose", "start_pose")
 
 
 @dataclasses.dataclass(frozen=True)

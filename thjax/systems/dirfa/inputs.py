@@ -40,11 +40,11 @@ def make_lesson(config: Config, quantiser: Quantiser, batch: Batch, unscored: in
     Args:
         config: of the run.
         quantiser: of the corpus.
-        batch: with `au`, `pose`, `audio`, `valid`.
+        batch: with `au`, `pose`, `start_pose`, `audio`, `valid`.
         unscored: frames of history at the start of windows from mid-clip.
     """
     valid = batch["valid"] > 0
-    values = animation_vectors(batch["au"], batch["pose"], batch["valid"])
+    values = animation_vectors(batch["au"], batch["pose"], batch["start_pose"])
     told = quantiser.unit(values)
     if config.mapper.head != "regression":
         told = quantiser.centroid(quantiser.encode(values))
