@@ -1,44 +1,19 @@
-"""A mapper's motion on a photograph: its labels, where the motion starts, and the command's refusals."""
+"""A mapper's motion on a photograph: where it starts, how it is shown, and the command's refusals."""
 
 import argparse
 
 import numpy as np
 import pytest
 
-from data_pipelines.schema import AU_INTENSITY, POSE
 from thjax.core.errors import UserError
 from thjax.generate import animate
 from thjax.generate.command import one_or_two, parser
 from thjax.generate.control import Control
 
 
-def labels(tmp_path, **changes):
-    content = {"au": np.linspace(0, 5, 17), "pose": np.array([1.0, 2, 800, 0.1, 0.2, 0.3])} | changes
-    np.savez(tmp_path / "face.npz", **{name: value for name, value in content.items() if value is not None})
+def labels(tmp_path):
+    np.savez(tmp_path / "face.npz", au=np.linspace(0, 5, 17), pose=np.array([1.0, 2, 800, 0.1, 0.2, 0.3]))
     return tmp_path / "face.npz"
-
-
-def test_labels_come_back_in_the_order_of_the_channels(tmp_path):
-    read = animate.read_labels(labels(tmp_path, au=np.linspace(0, 5, 17)[None]))
-    np.testing.assert_allclose(read, [*np.linspace(0, 5, 17), 1, 2, 800, 0.1, 0.2, 0.3], rtol=1e-6)
-    assert len(read) == len(AU_INTENSITY + POSE)
-
-
-@pytest.mark.parametrize("changes, message", [
-    (dict(pose=None), "give an .npz with au"),
-    (dict(au=np.zeros(16)), r"au of shape \(16,\); give 17 finite numbers: AU01"),
-    (dict(pose=np.full(6, np.nan)), "pose of shape .*give 6 finite numbers: Tx"),
-    (dict(au=np.full(17, 6.0)), "au from 6 to 6; intensities are 0 to 5"),
-])
-def test_labels_that_cannot_be_used_say_so(tmp_path, changes, message):
-    with pytest.raises(UserError, match=message):
-        animate.read_labels(labels(tmp_path, **changes))
-
-
-def test_without_labels_the_error_names_the_ways():
-    asked = argparse.Namespace(labels=None, rendered_labels=False, image="face.png")
-    with pytest.raises(UserError, match="--labels FILE.npz.*OpenFace 2 or another tracker.*--rendered_labels"):
-        animate.labels_of(np.zeros((64, 64, 3), np.uint8), asked)
 
 
 def test_a_motion_starts_at_the_labels_where_the_control_leaves_it_free():
@@ -68,7 +43,7 @@ class Marks:
 
 def test_motions_stand_side_by_side_and_keep_a_translation_that_was_asked_for(tmp_path):
     generator = animate.Generator(Marks(), argparse.Namespace(height=2, width=3, recipe="none"), {})
-    asked = argparse.Namespace(labels=labels(tmp_path), rendered_labels=False)
+    asked = argparse.Namespace(labels=labels(tmp_path))
     film = animate.Film(generator, np.zeros((2, 3, 3), np.uint8), None, asked)
     vectors = np.zeros((3, 2, 23), np.float32)
     vectors[:, 0, 17], vectors[:, 1, 17] = [0, 1, 2], [5, 15, 25]

@@ -2,26 +2,23 @@
 
 import argparse
 import dataclasses
-import logging
 from pathlib import Path
 
 import numpy as np
 
-from data_pipelines import media
-from data_pipelines.schema import AU_INTENSITY, POSE
+from data_pipelines.schema import AU_INTENSITY
 from thjax.checkpoint import load_run
 from thjax.core.data_spec import CropSpec
 from thjax.core.errors import UserError
+from thjax.generate import photograph
 from thjax.generate.control import Control
 from thjax.generate.load import drawing_system, provenance
 from thjax.generate.still import prepare_still
 from thjax.systems.face_animator import FaceAnimator
 from thjax.systems.motion_sampler import CHANNELS
 
-log = logging.getLogger(__name__)
 TRANSLATION = slice(len(AU_INTENSITY), len(AU_INTENSITY) + 3)
 REST = np.zeros(3, np.float32)
-AU_MOST = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,58 +68,6 @@ def load_generator(directory: Path, which: str | int, ema: bool) -> Generator:
     return Generator(animator, system.stages[-1].data.crop, provenance(run, ema))
 
 
-def read_labels(path: Path) -> np.ndarray:
-    """Labels of a photograph.
-
-    Args:
-        path: .npz with `au` [17], 0 to 5, and `pose` [6], mm and rad: order and camera of data_pipelines/schema.py, as
-            the crop that the generator sees shows them.
-
-    Returns:
-        [23] f32, order `CHANNELS`.
-
-    Raises:
-        UserError: no such file, arrays that are missing or of another shape, or numbers out of range.
-    """
-    try:
-        with np.load(media.existing_file(path, "label"), allow_pickle=False) as loaded:
-            parts = {name: np.squeeze(loaded[name]) for name in ("au", "pose")}
-    except (ValueError, KeyError, OSError, EOFError) as error:
-        raise UserError(f"--labels {path}: {error}; give an .npz with au [17] and pose [6]") from error
-    for name, names in (("au", AU_INTENSITY), ("pose", POSE)):
-        if parts[name].shape != (len(names),) or not np.isfinite(parts[name]).all():
-            raise UserError(f"--labels {path}: {name} of shape {parts[name].shape}; give {len(names)} finite numbers: "
-                            f"{', '.join(names)}")
-    if parts["au"].min() < 0 or parts["au"].max() > AU_MOST:
-        raise UserError(f"--labels {path}: au from {parts['au'].min():g} to {parts['au'].max():g}; intensities are 0 "
-                        "to 5")
-    return np.concatenate([parts["au"], parts["pose"]]).astype(np.float32)
-
-
-def labels_of(picture: np.ndarray, arguments: argparse.Namespace) -> np.ndarray:
-    """Labels [23] of the photograph as the generator sees it, [H, W, 3] uint8.
-
-    Raises:
-        UserError: nobody says what they are, or the judge sees no face.
-    """
-    if arguments.labels:
-        return read_labels(arguments.labels)
-    if not arguments.rendered_labels:
-        raise UserError(
-            f"what {arguments.image} shows is not known: its action units and head pose. Give --labels FILE.npz with "
-            "au [17] and pose [6] of the crop; run OpenFace 2 or another tracker on the picture and write there what "
-            "it finds; or take --rendered_labels, a network that has seen rendered faces alone"
-        )
-    from thjax.judges.face import Judge
-
-    log.warning("--rendered_labels: the labels of %s come from a network that has seen rendered faces alone; on a "
-                "photograph they may be far off", arguments.image)
-    seen = Judge.load().measure(picture[None])
-    if not seen.found[0]:
-        raise UserError(f"--rendered_labels: no face was found in {arguments.image}; give --labels FILE.npz")
-    return np.concatenate([seen.au[0], seen.pose[0]]).astype(np.float32)
-
-
 def started(control: Control, labels: np.ndarray) -> StartsAt:
     """The control that primes a mapper with a photograph's labels; the motion's translation starts at zero."""
     start = np.array(labels)
@@ -148,7 +93,7 @@ class Film:
     def __init__(self, generator: Generator, image: np.ndarray, landmarks: np.ndarray | None,
                  arguments: argparse.Namespace):
         picture = prepare_still(image, landmarks, generator.crop)
-        self.labels = labels_of(picture, arguments)
+        self.labels = photograph.labels_of(image, picture, generator.crop, arguments)
         self.frame_size, self.provenance = generator.animator.frame_size, generator.provenance
         self._animator = generator.animator
         self._source = generator.animator.encode(picture, self.labels)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data_pipelines import media
+from data_pipelines.labels.trackers import TRACKERS
 from data_pipelines.schema import FPS, SAMPLES_PER_FRAME, DataError
 from thjax.checkpoint.names import checkpoint_name
 from thjax.core.errors import UserError
@@ -64,10 +65,14 @@ def add_motion_options(parser: argparse.ArgumentParser) -> None:
                         help="motions to draw, 1 to 16, with the seeds SEED, SEED + 1, ...: OUT-1.csv, ... and their "
                         "previews, or the pictures that they move, side by side (default: %(default)s)")
     pair = parser.add_argument_group("a mapper and a generator")
-    pair.add_argument("--labels", type=Path, metavar="FILE.npz",
-                      help="what the picture shows: au [17] and pose [6] of the crop that the generator sees")
-    pair.add_argument("--rendered_labels", action="store_true",
-                      help="let a network that has seen rendered faces alone read them off the picture")
+    shown = pair.add_mutually_exclusive_group()
+    shown.add_argument("--labels", type=Path, metavar="FILE.npz",
+                       help="what the picture shows: au [17] and pose [6] of the crop that the generator sees")
+    shown.add_argument("--tracker", choices=tuple(TRACKERS),
+                       help="let a face tracker of the extra `track` read the head pose off the picture; the face is "
+                       "taken to be at rest")
+    shown.add_argument("--rendered_labels", action="store_true",
+                       help="let a network that has seen rendered faces alone read them off the picture")
     pair.add_argument("--start", default="source", choices=("source", "bos"),
                       help="source: the motion starts at the picture's own labels; bos: where the mapper likes "
                       "(default: %(default)s)")
@@ -129,8 +134,8 @@ def one_or_two(arguments: argparse.Namespace) -> tuple[Path, Path | None]:
         raise UserError(f"{len(arguments.checkpoint)} times --checkpoint; give one run, or a mapper and a generator")
     if further and arguments.image is None:
         raise UserError(f"--image is missing: the generator {further[0]} animates a photograph")
-    given = {"labels": arguments.labels, "rendered_labels": arguments.rendered_labels,
-             "start": arguments.start != "source"}
+    given = {"labels": arguments.labels, "tracker": arguments.tracker,
+             "rendered_labels": arguments.rendered_labels, "start": arguments.start != "source"}
     if not further and (unread := [name for name, value in given.items() if value]):
         raise UserError(f"--{unread[0]} is for a mapper together with a generator; name both: --checkpoint MAPPER "
                         "--checkpoint GENERATOR")

@@ -81,6 +81,7 @@ def command_line(arguments: argparse.Namespace, out: Path) -> list[str]:
             words += [f"--{name}", str(path)]
     if arguments.samples > 1:
         words += ["--samples", str(arguments.samples)]
+    words += ["--tracker", arguments.tracker] if arguments.tracker else []
     words += ["--rendered_labels"] if arguments.rendered_labels else []
     return words + (["--no_ema"] if arguments.no_ema else [])
 
