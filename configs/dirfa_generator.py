@@ -62,7 +62,8 @@ def tiny() -> Config:
 def vox128() -> Config:
     """Half of face-vid2vid's widths on frames of 128 pixels."""
     return Config(
-        data=DataSpec(fields=FIELDS, window=4, stride=13, batch=16, crop=CropSpec("none", height=128, width=128)),
+        data=DataSpec(fields=FIELDS, window=4, stride=13, order="speakers", batch=16,
+                      crop=CropSpec("none", height=128, width=128)),
         generator=GeneratorConfig(
             detector_channels=(32, 64, 128, 256, 512), detector_volume=512, detector_shrink=2, channels=(32, 64, 128),
             volume_channels=16, motion_channels=(32, 64, 128, 256, 512), decoder_features=128,
@@ -74,7 +75,9 @@ def vox128() -> Config:
 
 def vox256() -> Config:
     """face-vid2vid's sizes. Once VGG-19 is converted: --losses.vgg19 DIR --losses.perceptual 10 --losses.pixel 0."""
-    return Config(parallel=REMAT, precision="bf16")
+    paper = Config()
+    return dataclasses.replace(paper, data=dataclasses.replace(paper.data, order="speakers"), parallel=REMAT,
+                               precision="bf16")
 
 
 def vox256_spade() -> Config:

@@ -21,9 +21,9 @@ from rich.table import Table
 
 from data_pipelines import records, schema
 from data_pipelines.examples import ExampleMaker
-from data_pipelines.loader import Loader
+from data_pipelines.loader import Loader, order_of
 from data_pipelines.manifest import Manifest
-from data_pipelines.order import ShuffledOrder, uniform_draws
+from data_pipelines.order import uniform_draws
 from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
 from thjax.core import files, timing
@@ -35,7 +35,7 @@ WINDOWS = (12, 25, 75)
 BATCH = 8
 FRAMES = 4_000
 """Of a timing, at least; stills come on top and are not counted."""
-BATCHES = 24
+BATCHES = 16
 """Of a timing, at least. While others are timed, two worker processes fill up to ten batches ahead; the run before a
 timing uses those up."""
 ROUNDS = 3
@@ -55,7 +55,7 @@ class Roof:
         manifest, self._spec, self._seed, self._next = loader.manifest, loader.spec, loader.seed, 0
         self._index, self._length = manifest.index, loader.length
         self._labels = ExampleMaker(loader.spec, loader.seed, loader.length).labels
-        self._order = ShuffledOrder(manifest.rows(loader.spec.split), loader.seed)
+        self._order = order_of(manifest, loader.spec, loader.seed)
         self._shards = ShardReader([manifest.directory / shard["name"] for shard in manifest.content["shards"]])
         self._pool = concurrent.futures.ThreadPoolExecutor(threads) if threads > 1 else None
 

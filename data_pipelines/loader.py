@@ -13,7 +13,7 @@ import numpy as np
 from data_pipelines import records
 from data_pipelines.examples import ExampleMaker, KeptCrops, check_fields, coefficient_mirror
 from data_pipelines.manifest import Manifest
-from data_pipelines.order import ShuffledOrder
+from data_pipelines.order import BalancedOrder, ShuffledOrder
 from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
 from data_pipelines.stream import Stream
@@ -58,7 +58,7 @@ class Loader(Stream):
         self._rows = self.manifest.rows(spec.split)
         if not len(self._rows):
             raise DataError(f"{data_dir}: split {spec.split!r} is empty; write clips for it or choose another")
-        self._order = ShuffledOrder(self._rows, seed)
+        self._order = order_of(self.manifest, spec, seed)
         longest = int(self.manifest.index["n"][self._rows].max())
         self.length = length or spec.window or -(-longest // spec.stride)
         maker = ExampleMaker(spec, seed, self.length, coefficient_mirror(spec, self.manifest))
@@ -135,6 +135,14 @@ class Clips(Sequence):
         """Several clips with a batch axis in front."""
         examples = [self[number] for number in numbers]
         return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+
+def order_of(manifest: Manifest, spec: DataSpec, seed: int) -> Sequence[int]:
+    """Rows of the index by their place in the stream of examples."""
+    rows = manifest.rows(spec.split)
+    if spec.order == "speakers":
+        return BalancedOrder(rows, manifest.index["speaker"][rows], seed)
+    return ShuffledOrder(rows, seed)
 
 
 def clips(data_dir, split: str, spec: DataSpec, limit: int | None = None) -> Clips:

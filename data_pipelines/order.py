@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_ORDER, _DRAWS = 0, 1  # separate streams of one key
+_ORDER, _DRAWS, _WITHIN = 0, 1, 2  # separate streams of one key
 
 
 class ShuffledOrder(Sequence):
@@ -33,6 +33,36 @@ class ShuffledOrder(Sequence):
         return int(self._items[permutation(len(self._items), self._seed, epoch)[place]])
 
 
+class BalancedOrder(Sequence):
+    """An endless sequence in which every group comes equally often, however many items it has.
+
+    Round after round, every group once, in a new shuffled order. A group's own items take turns, epoch after epoch, in
+    a new shuffled order for each.
+
+    Args:
+        items: int `[N]`.
+        groups: int `[N]`, equal for items of one group.
+        seed: of the order.
+    """
+
+    def __init__(self, items: np.ndarray, groups: np.ndarray, seed: int):
+        self._seed = seed
+        by_group = np.argsort(groups, kind="stable")
+        self._items = np.asarray(items)[by_group]
+        self._starts = np.append(np.unique(np.asarray(groups)[by_group], return_index=True)[1], len(by_group))
+
+    def __len__(self) -> int:
+        return 2**62
+
+    def __getitem__(self, position: int) -> int:
+        turn, place = divmod(position, len(self._starts) - 1)
+        group = int(permutation(len(self._starts) - 1, self._seed, turn)[place])
+        start, end = self._starts[group : group + 2]
+        epoch, place = divmod(turn, int(end - start))
+        bits = _generator(self._seed, epoch, _WITHIN, group).random_raw(int(end - start))
+        return int(self._items[start + np.argsort(bits, kind="stable")[place]])
+
+
 @functools.lru_cache(maxsize=4)
 def permutation(count: int, seed: int, epoch: int = 0) -> np.ndarray:
     """A random order of 0 to count - 1, for (seed, epoch)."""
@@ -45,7 +75,7 @@ def uniform_draws(seed: int, position: int, count: int) -> np.ndarray:
     return (_generator(seed, position, _DRAWS).random_raw(count) >> np.uint64(11)) * 2.0**-53
 
 
-def _generator(seed: int, number: int, stream: int) -> np.random.Philox:
+def _generator(seed: int, number: int, stream: int, group: int = 0) -> np.random.Philox:
     # As arrays: a list of a large and a small number would pass through float64.
-    key, counter = np.array([seed % 2**64, number], np.uint64), np.array([0, 0, 0, stream], np.uint64)
+    key, counter = np.array([seed % 2**64, number], np.uint64), np.array([0, 0, group, stream], np.uint64)
     return np.random.Philox(key=key, counter=counter)

@@ -133,6 +133,19 @@ def test_an_epoch_shows_every_record_once(corpus, spec):
     assert {key: keys.count(key) for key in keys}["toy/s00/c02"] == 4
 
 
+def test_every_speaker_comes_equally_often_whoever_has_more_records(corpus, spec):
+    loader = Loader(corpus, dataclasses.replace(spec, batch=2, order="speakers"), seed=2)
+    assert loader.examples == 11
+    keys = loader.describe(range(60))
+    rows = loader.manifest.rows(spec.split)
+    records_of = np.unique(loader.manifest.index["speaker"][rows], return_counts=True)[1]
+    assert len(set(records_of.tolist())) > 1
+    speakers = [key.rsplit("/", 1)[0] for key in keys]
+    for start in range(0, 60, len(records_of)):
+        assert len(set(speakers[start : start + len(records_of)])) == len(records_of)
+    assert len(set(keys)) == 9
+
+
 def test_describe_names_the_clips_of_a_batch(corpus, spec):
     loader = Loader(corpus, spec, seed=2)
     batch = loader.batch_at(6)

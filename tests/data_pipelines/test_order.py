@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data_pipelines.order import ShuffledOrder, permutation, uniform_draws
+from data_pipelines.order import BalancedOrder, ShuffledOrder, permutation, uniform_draws
 
 PINNED_ORDER = [7, 3, 5, 6, 4, 0, 2, 1]
 PINNED_DRAWS = [0.646420652986388, 0.5637030865523015]
@@ -42,3 +42,20 @@ def test_draws_are_uniform_and_independent_of_their_neighbours():
 def test_any_whole_number_is_a_seed(seed):
     assert sorted(permutation(9, seed, 0)) == list(range(9))
     assert permutation(99, seed, 0).tolist() != permutation(99, seed - 2, 0).tolist()
+
+
+def test_every_group_comes_once_a_round_and_its_items_take_turns():
+    groups = np.array([5, 5, 9, 5, 2, 9, 5])
+    items = np.arange(100, 107)
+    order = BalancedOrder(items, groups, seed=3)
+    drawn = np.array([order[position] for position in range(3 * 24)])
+    of = dict(zip(items.tolist(), groups.tolist(), strict=True))
+    rounds = [[of[item] for item in turn] for turn in drawn.reshape(24, 3).tolist()]
+    assert all(sorted(turn) == [2, 5, 9] for turn in rounds) and len({tuple(turn) for turn in rounds}) > 4
+    for group, own in ((2, [104]), (5, [100, 101, 103, 106]), (9, [102, 105])):
+        turns = np.array([item for item in drawn.tolist() if of[item] == group]).reshape(-1, len(own))
+        assert all(sorted(epoch) == own for epoch in turns.tolist())
+        assert len(own) == 1 or len({tuple(epoch) for epoch in turns.tolist()}) > 1
+    again = BalancedOrder(items, groups, seed=3)
+    assert [again[position] for position in (71, 0, 40)] == drawn[[71, 0, 40]].tolist()
+    assert [BalancedOrder(items, groups, seed=4)[position] for position in range(72)] != drawn.tolist()

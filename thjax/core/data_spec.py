@@ -40,6 +40,9 @@ class DataSpec:
     still: Literal["first", "random"] = "first"
     """The frame of the clip that shows the identity."""
     crop: CropSpec = CropSpec()
+    order: Literal["records", "speakers"] = "records"
+    """`records`: all records are shuffled, and each comes once an epoch. `speakers`: every speaker comes equally often,
+    whatever he has said; an epoch has as many examples as there are records."""
     mirror: bool = False
     """Mirror half of the examples, labels included."""
     batch: int = 16
