@@ -1,4 +1,4 @@
-"""Learning results: `python -m benchmarks.learn SYSTEM` trains with two seeds and scores the test split once.
+"""Learning results: `python -m benchmarks.learn SYSTEM` trains with its seeds and scores the test split once.
 
 Settings were chosen on the validation split. The result goes to benchmarks/learning/SYSTEM.json with hashes of the
 config and of the code that decides it; tests/benchmarks/test_learning.py fails when they no longer match.
@@ -21,7 +21,6 @@ from benchmarks.staleness import ROOT, code_hash
 from thjax.core.files import fingerprint
 
 RESULTS = ROOT / "benchmarks" / "learning"
-SEEDS = (0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +33,7 @@ class Learning:
         code: folders whose change makes the result stale, as far as the system imports what changed.
         score: module whose `score` makes the table of trained runs.
         drawing: those that draw the corpus; their change does, too, unless the corpus stays the same to the byte.
+        seeds: of the runs. An ablation has one: it shows what a part is for, and meets no bar.
     """
 
     variant: str
@@ -41,12 +41,22 @@ class Learning:
     code: tuple[str, ...]
     score: str
     drawing: tuple[str, ...] = ("data_pipelines/synthetic", "thjax/face3d")
+    seeds: tuple[int, ...] = (0, 1)
 
     @property
     def root(self) -> str:
         """The module that imports all the system trains with."""
         return f"thjax.systems.{self.variant.partition(':')[0]}.system"
 
+
+MAPPER = Learning(
+    variant="dirfa:demo",
+    corpus=("--no_pixels", "--speakers", "240", "--clips", "16", "--motion", "natural", "--sentences", "free",
+            "--validation_speakers", "12", "--test_speakers", "12", "--seed", "0"),
+    code=("thjax/systems/dirfa", "thjax/audio", "thjax/blocks", "thjax/engine"),
+    score="benchmarks.learning_motion",
+    drawing=("data_pipelines/synthetic", "data_pipelines/synthetic/features.py", "thjax/face3d"),
+)
 
 LEARNING = {
     "temporal_gan": Learning(
@@ -56,14 +66,10 @@ LEARNING = {
         code=("thjax/systems/temporal_gan", "thjax/losses", "thjax/blocks", "thjax/engine", "data_pipelines/crops.py"),
         score="benchmarks.learning_pictures",
     ),
-    "dirfa_mapper": Learning(
-        variant="dirfa:demo",
-        corpus=("--no_pixels", "--speakers", "240", "--clips", "16", "--motion", "natural", "--sentences", "free",
-                "--validation_speakers", "12", "--test_speakers", "12", "--seed", "0"),
-        code=("thjax/systems/dirfa", "thjax/audio", "thjax/blocks", "thjax/engine"),
-        score="benchmarks.learning_motion",
-        drawing=("data_pipelines/synthetic", "data_pipelines/synthetic/features.py", "thjax/face3d"),
-    ),
+    "dirfa_mapper": MAPPER,
+    **{f"dirfa_mapper_{name}": dataclasses.replace(MAPPER, variant=f"dirfa:demo_{name}", seeds=(0,),
+                                                   score="benchmarks.learning_ablations")
+       for name in ("no_prob", "no_tbm")},
     "dirfa_generator": Learning(
         variant="dirfa_generator:tiny",
         corpus=("--speakers", "160", "--clips", "2", "--size", "64", "--motion", "natural", "--sentences", "grid",
@@ -86,7 +92,7 @@ def stale(system: str, made: dict) -> dict[str, object]:
     """What of a result belongs to other values, code, corpus or seeds than today's: {name: today's}."""
     plan = LEARNING[system]
     today = {"config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code, plan.root),
-             "drawing_hash": code_hash(plan.drawing), "corpus": list(plan.corpus), "seeds": list(SEEDS)}
+             "drawing_hash": code_hash(plan.drawing), "corpus": list(plan.corpus), "seeds": list(plan.seeds)}
     return {name: value for name, value in today.items() if made[name] != value}
 
 
@@ -96,12 +102,12 @@ def learn(system: str, work: pathlib.Path, split: str) -> dict:
     corpus = draw(plan, work)
     command = f"make learn SYSTEM={system}"
     runs = []
-    for seed in SEEDS:
+    for seed in plan.seeds:
         runs.append(work / f"seed-{seed}")
         _thjax("train", plan.variant, "--data", str(corpus), "--out", str(runs[-1]), "--seed", str(seed))
-    scored = importlib.import_module(plan.score).score(dict(zip(SEEDS, runs, strict=True)), corpus, split, command)
+    scored = importlib.import_module(plan.score).score(dict(zip(plan.seeds, runs, strict=True)), corpus, split, command)
     return {
-        "command": command, "variant": plan.variant, "split": split, "seeds": list(SEEDS),
+        "command": command, "variant": plan.variant, "split": split, "seeds": list(plan.seeds),
         "config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code, plan.root),
         "drawing_hash": code_hash(plan.drawing), "corpus_digest": corpus_digest(corpus), "corpus": list(plan.corpus),
         **scored,

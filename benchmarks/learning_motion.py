@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.learning_talks import talks
 from data_pipelines.schema import AUDIO_CONTEXT, FPS, POSE, SAMPLES_PER_FRAME
 from thjax import systems
 from thjax.checkpoint import LoadedRun, load_run
-from thjax.evaluate.animation.clips import BLINK, GROUPS, MotionClip, MotionClips
+from thjax.evaluate.animation.clips import BLINK, GROUPS, UNITS, MotionClip, MotionClips
 from thjax.evaluate.animation.run import MOTIONS, Drawer, collect_mapper
 from thjax.evaluate.animation.takes import TakeMaker
 from thjax.evaluate.collected import Collected
@@ -45,6 +46,7 @@ def score(runs: dict[int, pathlib.Path], corpus: pathlib.Path, split: str, comma
         "blink_rate_of_corpus_sets": sets,
         "blink_rate_by_top_k": [blinks_by_top_k(run, clips, seed) for seed, run in loaded.items()],
         "worst_voice": [worst_voice(result) for result in results.values()],
+        "talks": [talks(run, clips, seed) for seed, run in loaded.items()],
         "ten_minutes": [ten_minutes(run, clips, seed) for seed, run in loaded.items()],
     }
 
@@ -102,7 +104,7 @@ def worst_voice(result: Result) -> dict:
 
 
 def ten_minutes(run: LoadedRun, clips: MotionClips, seed: int) -> dict:
-    """Ten minutes of speech in one go: whether the head wanders off."""
+    """Ten minutes of speech in one go: whether the head wanders off, or the face stays where no true one ever is."""
     sound = joined([clips[number] for number in range(len(clips))], LONG_SECONDS)
     sampler = run.system.sampler(run.nets, run.stats)
     vectors = Drawer(sampler)(sound[None], [seed])[0]
@@ -110,11 +112,13 @@ def ten_minutes(run: LoadedRun, clips: MotionClips, seed: int) -> dict:
     deviation = np.asarray(run.stats["deviation"])[pose]
     first, last = ((vectors[:, part][..., pose] / deviation).var(axis=1).mean(axis=0) for part in
                    (slice(None, MINUTE), slice(-MINUTE, None)))
-    categories = sampler.encode(vectors)[..., pose]
-    outermost = (categories == 0) | (categories == sampler.categories - 1)
+    categories = sampler.encode(vectors)
+    outermost = np.isin(categories[..., pose], (0, sampler.categories - 1))
+    most = sampler.encode(np.max([clips[number].vectors.max(axis=0) for number in range(len(clips))], axis=0))
     return {"motions": MOTIONS, "pose_variance_last_to_first_minute": float(last.mean() / first.mean()),
             "by_channel": dict(zip(POSE, (last / first).tolist(), strict=True)),
-            "outermost_share": float(outermost.mean())}
+            "outermost_share": float(outermost.mean()),
+            "units_beyond_truth_share": float((categories[..., UNITS] > most[UNITS]).mean())}
 
 
 def joined(clips: Sequence[MotionClip], seconds: int) -> np.ndarray:

@@ -22,6 +22,7 @@ def main() -> None:
         run("benchmarks.feed_sizes")
         run("benchmarks.train_step", "--data", data)
         run("benchmarks.generate")
+        run("benchmarks.dirfa_step")
         run("benchmarks.sampling")
         run("benchmarks.evaluate")
     run("benchmarks.table")

@@ -12,6 +12,7 @@ thjax/systems/dirfa/README.md.
 | `synthetic` | size `s`, the paper's head on the embedded corpus, one GPU | not measured yet | - |
 | `lrw` | size `m` on LRW's clips of 29 frames | not measured yet | - |
 | `voxceleb2` | size `m` on VoxCeleb2 | not measured yet | - |
+| `demo_no_prob`, `demo_no_tbm` | `demo` with one of the two ablations below | not measured yet | 0.25 |
 | `ablation_no_prob` | `synthetic` without categories: a regression | not measured yet | - |
 | `ablation_no_tbm` | `synthetic` without the temporally biased mask: sinusoidal positions | not measured yet | - |
 | `ablation_d10` ... `ablation_d750` | `synthetic` with D = 10, 100, 250, 500, 750 categories | not measured yet | - |
@@ -83,21 +84,35 @@ def voxceleb2() -> Config:
 
 def ablation_no_prob() -> Config:
     """Continuous values instead of categories: the paper's "w/o Prob"."""
-    return _with_mapper(head="regression", history="waves")
+    return _with_mapper(synthetic(), head="regression", history="waves")
 
 
 def ablation_no_tbm() -> Config:
     """Plain causal mask within the same band, sinusoidal positions: the paper's "w/o TBM"."""
-    return _with_mapper(positions="sinusoidal")
+    return _with_mapper(synthetic(), positions="sinusoidal")
 
 
-def _with_mapper(**changes) -> Config:
-    base = synthetic()
+def demo_no_prob() -> Config:
+    """`demo` with continuous values."""
+    return _with_mapper(demo(), head="regression")
+
+
+def demo_no_tbm() -> Config:
+    """`demo` with sinusoidal positions."""
+    return _with_mapper(demo(), positions="sinusoidal")
+
+
+def _with_mapper(base: Config, **changes) -> Config:
     return dataclasses.replace(base, mapper=dataclasses.replace(base.mapper, **changes))
 
 
-_MAKERS = {maker.__name__: maker for maker in (demo, synthetic, lrw, voxceleb2, ablation_no_prob, ablation_no_tbm)}
-_MAKERS |= {f"ablation_d{d}": functools.partial(_with_mapper, categories=d) for d in (10, 100, 250, 500, 750)}
+def _with_categories(categories: int) -> Config:
+    return _with_mapper(synthetic(), categories=categories)
+
+
+_MAKERS = {maker.__name__: maker for maker in (demo, synthetic, lrw, voxceleb2, ablation_no_prob, ablation_no_tbm,
+                                               demo_no_prob, demo_no_tbm)}
+_MAKERS |= {f"ablation_d{d}": functools.partial(_with_categories, d) for d in (10, 100, 250, 500, 750)}
 VARIANTS = tuple(_MAKERS)
 
 
