@@ -70,17 +70,10 @@ def generator_parts() -> tuple:
     """`tiny`'s module and variables, the twin, and pairs for both."""
     config = dirfa_generator.get_config("tiny")
     network = systems.build(config).networks["generator"]
-    rng, side = np.random.default_rng(0), config.data.crop.height
-    z = np.concatenate([rng.uniform(0, 5, (2, PAIRS, 17)), rng.normal(0, 1, (2, PAIRS, 6))], -1)
-    z[..., 17:] = z[..., 17:] * [9, 9, 20, 0.1, 0.1, 0.1] + [0, 0, 800, 0, 0, 0]
-    given = [rng.uniform(0, 1, (PAIRS, side, side, 3)).astype(np.float32), *z.astype(np.float32)]
-    shapes = jax.eval_shape(network.init, jax.random.key(0))
     twin = dirfa_generator_twin.randomise(dirfa_generator_twin.Generator(config.generator))
-    blank = lambda path, leaf: jnp.full(leaf.shape, float(path[-1].key == "var"))
-    variables = {"params": dirfa_generator_twin.as_ours(twin, shapes["params"]),
-                 "batch_stats": jax.tree_util.tree_map_with_path(blank, shapes["batch_stats"])}
-    for_twin = [torch.from_numpy(np.moveaxis(given[0], -1, 1).copy()), *map(torch.from_numpy, given[1:])]
-    return network.module, jax.device_put(variables), twin, given, for_twin
+    variables = dirfa_generator_twin.of_twin(twin, jax.eval_shape(network.init, jax.random.key(0)))
+    given = dirfa_generator_twin.inputs_for(config, n=PAIRS)
+    return network.module, jax.device_put(variables), twin, given, dirfa_generator_twin.for_torch(*given)
 
 
 def generator_step() -> Pair:
@@ -148,7 +141,8 @@ def main() -> None:
             for variant, name in MAPPERS.items()}
     rows["generator `tiny`, frames of 8 pairs and gradient"] = row(generator_step(), rounds)
     rows["generator `tiny`, photograph encoded and one frame"] = row(generator_frame(), rounds)
-    result = {"command": timing.command(), "config_hash": None, "seeds": [0], "about": timing.machine(), "rows": rows}
+    about = timing.machine() | {"jax": jax.__version__, "torch": torch.__version__}
+    result = {"command": timing.command(), "config_hash": None, "seeds": [0], "about": about, "rows": rows}
     print(json.dumps(result, indent=1))
     print(timing.write("dirfa_step", result))
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.learning_talks import talks
-from data_pipelines.schema import AUDIO_CONTEXT, FPS, POSE, SAMPLES_PER_FRAME
+from benchmarks.learning_talks import joined, talks
+from data_pipelines.schema import FPS, POSE
 from thjax import systems
 from thjax.checkpoint import LoadedRun, load_run
-from thjax.evaluate.animation.clips import BLINK, GROUPS, UNITS, MotionClip, MotionClips
+from thjax.evaluate.animation.clips import BLINK, GROUPS, UNITS, MotionClips
 from thjax.evaluate.animation.run import MOTIONS, Drawer, collect_mapper
 from thjax.evaluate.animation.takes import TakeMaker
 from thjax.evaluate.collected import Collected
@@ -115,14 +115,9 @@ def ten_minutes(run: LoadedRun, clips: MotionClips, seed: int) -> dict:
     categories = sampler.encode(vectors)
     outermost = np.isin(categories[..., pose], (0, sampler.categories - 1))
     most = sampler.encode(np.max([clips[number].vectors.max(axis=0) for number in range(len(clips))], axis=0))
+    beyond = categories[..., UNITS] > most[UNITS]
     return {"motions": MOTIONS, "pose_variance_last_to_first_minute": float(last.mean() / first.mean()),
             "by_channel": dict(zip(POSE, (last / first).tolist(), strict=True)),
             "outermost_share": float(outermost.mean()),
-            "units_beyond_truth_share": float((categories[..., UNITS] > most[UNITS]).mean())}
-
-
-def joined(clips: Sequence[MotionClip], seconds: int) -> np.ndarray:
-    """[seconds * 16000 + 6400] int16: clip after clip, from the start again where they end."""
-    spoken = np.concatenate([clip.audio[AUDIO_CONTEXT : AUDIO_CONTEXT + clip.frames * SAMPLES_PER_FRAME]
-                             for clip in clips])
-    return np.pad(np.resize(spoken, seconds * FPS * SAMPLES_PER_FRAME), AUDIO_CONTEXT)
+            "units_beyond_truth_share": float(beyond.mean()),
+            "motions_that_rest_beyond_truth": int(beyond[:, -MINUTE:].all(axis=1).any(axis=-1).sum())}

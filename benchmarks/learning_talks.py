@@ -1,4 +1,4 @@
-"""What a mapper's lips do in sound that is longer than what it was trained on."""
+"""Sound that is longer than what a mapper was trained on, and what its lips do there."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ def talks(run: LoadedRun, clips: MotionClips, seed: int) -> dict[str, dict]:
     speakers = []
     for number, talk in enumerate(talks_of(clips)):
         speakers.append(talk[0].speaker)
-        drawn = lips.of_units(draw(_sound(talk)[None], [seed + number])[0][..., UNITS])
+        drawn = lips.of_units(draw(joined(talk, TALK_SECONDS)[None], [seed + number])[0][..., UNITS])
         true = lips.of_units(np.concatenate([clip.vectors for clip in talk])[: TALK_SECONDS * FPS, UNITS])
         speech = np.concatenate([clip.speech for clip in talk])[: TALK_SECONDS * FPS]
         for name, part in parts.items():
@@ -49,8 +49,8 @@ def talks_of(clips: MotionClips) -> Iterator[Sequence[MotionClip]]:
                 yield talk
 
 
-def _sound(talk: Sequence[MotionClip]) -> np.ndarray:
-    """[TALK_SECONDS * 16000 + 6400] int16, silent before the start and behind the end."""
+def joined(clips: Sequence[MotionClip], seconds: int) -> np.ndarray:
+    """[seconds * 16000 + 6400] int16: clip after clip, from the start again where they end."""
     spoken = np.concatenate([clip.audio[AUDIO_CONTEXT : AUDIO_CONTEXT + clip.frames * SAMPLES_PER_FRAME]
-                             for clip in talk])
-    return np.pad(spoken[: TALK_SECONDS * FPS * SAMPLES_PER_FRAME], AUDIO_CONTEXT)
+                             for clip in clips])
+    return np.pad(np.resize(spoken, seconds * FPS * SAMPLES_PER_FRAME), AUDIO_CONTEXT)

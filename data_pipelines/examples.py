@@ -66,7 +66,8 @@ class ExampleMaker:
         example = self.window(record, start, still, speaker)
         if self.spec.mirror and at_mirror < 0.5:
             example = crops.mirror(example, self.spec.crop.width, self.coefficient_mirror)
-            example |= {name: example[name] * crops.MIRROR_POSE for name in ("start_pose",) if name in example}
+            if "start_pose" in example:
+                example["start_pose"] = example["start_pose"] * crops.MIRROR_POSE
         return self._select(example, position)
 
     def whole(self, segments: Sequence[dict], speaker: int, number: int) -> dict[str, np.ndarray]:

@@ -378,3 +378,26 @@ def randomise(twin, seed=0):
             elif value.ndim == 1:
                 value.normal_(0, 0.1)
     return twin
+
+
+def inputs_for(config, seed=2, n=2):
+    """Pictures [n, H, W, 3] in 0..1, and animation vectors [n, 23] of themselves and of what is asked for."""
+    rng, side = np.random.default_rng(seed), config.data.crop.height
+    z = np.concatenate([rng.uniform(0, 5, (2, n, 17)), rng.normal(0, 1, (2, n, 6))], -1)
+    z[..., 17:] = z[..., 17:] * [9, 9, 20, 0.1, 0.1, 0.1] + [0, 0, 800, 0, 0, 0]
+    return rng.uniform(0, 1, (n, side, side, 3)).astype("f4"), *z.astype("f4")
+
+
+def for_torch(picture, *rest):
+    return torch.tensor(np.moveaxis(picture, -1, 1).copy()), *map(torch.tensor, rest)
+
+
+def of_twin(twin, shapes):
+    """The twin's weights as our variables; running statistics as a fresh network has them."""
+    variables = {"params": as_ours(twin, shapes["params"])}
+    if "batch_stats" in shapes:
+        blank = lambda path, leaf: np.full(leaf.shape, float(path[-1].key == "var"), "f4")
+        variables["batch_stats"] = jax.tree_util.tree_map_with_path(blank, shapes["batch_stats"])
+    if "spectral" in shapes:
+        variables["spectral"] = spectral_as_ours(twin, shapes["spectral"])
+    return variables

@@ -22,7 +22,8 @@ ONE_SAMPLE, FULL_HEAD = "one sample", "full head"
 `[full head]`: against the true head with the lip shapes that no action unit names."""
 IN_SPEECH = (*LIPS, *(metric_name(name, ONE_SAMPLE) for name in LIPS), "nod_energy_r")
 CLOSURES = ("closure_recall", "false_closures")
-VARIETY = ("roughness", "variance", "spread", "spread_of_true")
+OF_SEVERAL = ("spread", "spread_of_true")
+VARIETY = ("roughness", "variance", *OF_SEVERAL)
 
 
 def measure(clip: MotionClip, drawn: np.ndarray, deviation: np.ndarray, takes: Takes | None = None) -> Measurement:
@@ -87,7 +88,7 @@ def _variety(clip: MotionClip, drawn: np.ndarray, deviation: np.ndarray, takes: 
             made = np.mean([movement(motion[found][:, which], deviation[which]) for motion in drawn])
             sheet.add(metric_name(name, group), Ratio(float(made), truth), "the truth does not move")
         if len(drawn) < 2:
-            sheet.leave_out("one motion for every audio", *(metric_name(name, group) for name in VARIETY[2:]))
+            sheet.leave_out("one motion for every audio", *(metric_name(name, group) for name in OF_SEVERAL))
             continue
         spread = pairwise_distance(drawn[:, found][..., which], deviation[which])
         sheet.add(metric_name("spread", group), spread)
