@@ -31,6 +31,7 @@ from thjax.systems.dirfa.config import (
     LossConfig,
     MapperConfig,
     OptimizersConfig,
+    SamplingConfig,
     ScheduleConfig,
     mapper_of_size,
 )
@@ -43,9 +44,10 @@ def demo() -> Config:
     steps = 8000
     return Config(
         data=DataSpec(fields=FIELDS, window=100, batch=8, crop=PIXEL_FREE),
-        mapper=MapperConfig(width=160, layers=3, heads=4, history="waves", head="mixture"),
+        mapper=MapperConfig(width=160, layers=3, heads=4, history="waves", head="mixture", pose="relative"),
         losses=LossConfig(unscored=25, lip_noise=1.0, mood_noise=0.03, lip_readout=1.0, gain_db=6.0, tilt_db=10.0,
                           band_shift=1.0, noise_floor=0.3),
+        sampling=SamplingConfig(together=("AU01+AU02+AU05", "AU04+AU07", "AU06+AU12")),
         optimizers=OptimizersConfig(
             mapper=OptimizerConfig(learning_rate=2.5e-3, b1=0.9, b2=0.98, warmup_steps=100, decay="cosine",
                                    decay_steps=steps, clip_norm=1.0),
@@ -93,8 +95,8 @@ def ablation_no_tbm() -> Config:
 
 
 def demo_no_prob() -> Config:
-    """`demo` with continuous values."""
-    return _with_mapper(demo(), head="regression")
+    """`demo` with continuous values, and the pose as it stands: only a mixture's locations move with its slow mean."""
+    return _with_mapper(demo(), head="regression", pose="absolute")
 
 
 def demo_no_tbm() -> Config:

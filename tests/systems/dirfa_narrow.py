@@ -29,6 +29,7 @@ NARROW = dict(width=24, layers=2, heads=3, reach=5, table_features=3, categories
 KINDS = {
     "categorical": {},
     "mixture": dict(head="mixture", history="waves", positions="alibi_inside"),
+    "relative": dict(head="mixture", history="waves", pose="relative"),
     "regression": dict(head="regression", history="waves", positions="sinusoidal"),
 }
 

@@ -7,6 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+FREE = [7, 9, 11, 12, 13, 14, 15, 16]
+"""Channels that may grow by themselves: AU10, 14, 17, 20, 23, 25, 26 of the lips and AU45 of the lids."""
+
 
 class TwinMapper(nn.Module):
     """Tokens: the frame before by table or waves, plus what is heard; pre-LN transformer; one linear head."""
@@ -39,6 +42,10 @@ class TwinMapper(nn.Module):
     def forward(self, history, audio, first, attended):
         c = self.c
         heard = self.audio_out(F.gelu(self.audio_in(2 * audio - 1)))
+        mean = torch.full((*first.shape, 6), 0.5)
+        if c.pose == "relative":
+            mean = slow_mean(history[..., 17:], ~first)
+            history = torch.cat([history[..., :17], history[..., 17:] - mean + 0.5], -1)
         if c.history == "table":
             bins = (history * c.categories).long().clamp(0, c.categories - 1) + c.categories * torch.arange(23)
             told = self.table(bins).flatten(-2)
@@ -59,7 +66,7 @@ class TwinMapper(nn.Module):
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
             x = x + b["out"](mixed.transpose(1, 2).flatten(-2))
             x = x + b["narrow"](F.gelu(b["widen"](b["forward_norm"](x))))
-        return self.head(self.say(self.norm(x)).unflatten(-1, (23, -1)), history, first), (
+        return self.head(self.say(self.norm(x)).unflatten(-1, (23, -1)), history, mean, first), (
             self.lips(heard) if hasattr(self, "lips") else None)
 
     def bias(self, frames, attended):
@@ -70,17 +77,31 @@ class TwinMapper(nn.Module):
         seen = (age >= 0) & (age < c.reach) & (attended[:, None, :] | (age == 0))
         return torch.where(seen[:, None], -penalty * slopes * age, torch.tensor(-1e9))
 
-    def head(self, said, history, first):
+    def head(self, said, history, mean, first):
         c = self.c
         if c.head != "mixture":
             return said
         weights, moves, scales = said.chunk(3, -1)
         before = torch.where(first[..., None, None], self.first, history[..., None])
-        followed = self.centre + self.follow * (before - self.centre)
+        most = torch.full((23, 1), 0.99).index_fill(0, torch.tensor(FREE), float("inf"))
+        followed = self.centre + torch.minimum(self.follow, most) * (before - self.centre)
         anchors = torch.cat([followed, self.anchor.expand(*before.shape[:-1], -1)], -1)
         usual = torch.tensor([0.02] * (c.components // 2) + [0.1] * (c.components - c.components // 2))
         scales = (scales + usual.log()).clamp(math.log(0.25 / c.categories), 0).exp()
-        return torch.cat([weights, anchors + 0.1 * moves, scales], -1)
+        locations = anchors + 0.1 * moves
+        shift = F.pad(0.985 * (mean - 0.5), (17, 0))[..., None]  # nothing for action units
+        return torch.cat([weights, locations + shift, scales], -1)
+
+
+def slow_mean(pose, known):
+    """[B, T, 6]: up to 50 frames the mean of what is known, then exponential."""
+    mean, count, found = torch.full((len(pose), 6), 0.5), torch.zeros(len(pose)), []
+    for t in range(pose.shape[1]):
+        count = count + known[:, t]
+        rate = torch.clamp(1 / count.clamp(min=1), min=1 / 50)[:, None]
+        mean = torch.where(known[:, t, None], mean + rate * (pose[:, t] - mean), mean)
+        found.append(mean)
+    return torch.stack(found, 1)
 
 
 def slope(index, heads):
@@ -115,6 +136,8 @@ def randomise(twin, seed=0):
                 value.copy_(1 + 0.3 * torch.randn_like(value))
             elif value.ndim == 2 and "table" not in name and name not in ("follow", "first", "centre", "anchor"):
                 value.copy_(torch.randn_like(value) * value.shape[1] ** -0.5)
+            elif name == "follow":
+                value.copy_(0.8 + 0.3 * torch.randn_like(value))  # some beyond what is kept
             else:
                 value.copy_(0.3 * torch.randn_like(value))
     return twin

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from dirfa_narrow import KINDS, NARROW, built, changed, narrow, random_weights, shard_statistics
 
 from tests.quick import quick_jit
 from thjax.engine import GenerateRequest, NetState
+from thjax.systems.dirfa.animation import CHANNELS
 from thjax.systems.dirfa.config import SamplingConfig
 from thjax.systems.dirfa.networks import Mapper, blank_memory
 from thjax.systems.dirfa.sampling import draw_frame, keep_probable, make_draw_motion, make_start
@@ -40,7 +42,7 @@ def said_of_history(config, module, variables, features, drawn, motion=0):
     return run()
 
 
-@pytest.mark.parametrize("kind", ["categorical", "mixture"])
+@pytest.mark.parametrize("kind", ["categorical", "mixture", "relative"])
 def test_draws_equal_those_of_the_full_forward(kind):
     config = narrow(KINDS[kind])
     with jax.enable_x64(True):
@@ -194,3 +196,34 @@ def test_draws_follow_the_chances(temperature):
     for row in (0, 1):
         share = np.bincount(drawn[:, row::2].ravel(), minlength=4) / drawn[:, row::2].size
         np.testing.assert_allclose(share, expected[row], atol=0.015)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_channels_drawn_together_are_high_and_low_at_once_and_keep_their_chances(temperature):
+    """By the short way for a mixture at temperature 1, and by the way over all categories."""
+    config = changed(narrow(KINDS["mixture"]), sampling=dict(temperature=temperature))
+    said = jnp.zeros((23, 12)).at[:, 4:8].set(0.5).at[:, 8:].set(0.05).at[1, 8:].set(0.1)
+
+    def draws(seed, *groups):
+        of = changed(config, sampling=dict(together=groups))
+        draw = quick_jit(jax.vmap(lambda t: draw_frame(of, said, jax.random.key(seed), t)))
+        return np.asarray(draw(jnp.arange(3000)))
+
+    together, alone = draws(0, "AU01+AU02", "AU04+Rx"), draws(1)
+    named = lambda *names: [together[:, CHANNELS.index(name)] for name in names]
+    np.testing.assert_array_equal(*named("AU04", "Rx"))
+    first, second = named("AU01", "AU02")
+    assert (np.diff(second[np.lexsort((second, first))]) >= 0).all()
+    for apart in (("AU01", "AU04"), ("AU02", "AU09")):
+        assert abs(np.corrcoef(*named(*apart))[0, 1]) < 0.06, apart
+    for name in ("AU01", "AU02", "Rx"):
+        assert scipy.stats.ks_2samp(*named(name), alone[:, CHANNELS.index(name)]).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("groups, message", [
+    (("AU01+AU99",), "sampling.together names AU99; channels are AU01, "),
+    (("AU01+AU02", "AU02+AU04"), "sampling.together names AU02 twice"),
+])
+def test_groups_that_cannot_be_say_so(groups, message):
+    with pytest.raises(ValueError, match=message):
+        SamplingConfig(together=groups)

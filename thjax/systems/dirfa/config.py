@@ -33,6 +33,8 @@ class MapperConfig:
     history: Literal["table", "waves"] = "table"
     """How a token carries the frame before. `table`: a learnt vector per category. `waves`: the values themselves,
     their sines and cosines."""
+    pose: Literal["absolute", "relative"] = "absolute"
+    """`relative`: the pose is told and said from its own slow mean, which leaks towards rest, see posture.py."""
     table_features: int = 32
     """Of a category's vector, for `table`."""
     head: HeadKind = "categorical"
@@ -58,6 +60,9 @@ class MapperConfig:
             raise ValueError(f"mapper.width {self.width} must be even and a multiple of mapper.heads {self.heads}")
         if self.head == "regression" and self.history == "table":
             raise ValueError("mapper.head 'regression' has no categories to look up; set mapper.history to 'waves'")
+        if self.pose == "relative" and (self.head, self.history) != ("mixture", "waves"):
+            raise ValueError(f"mapper.pose 'relative' moves locations and values: set mapper.head 'mixture' and "
+                             f"mapper.history 'waves', not {self.head!r} and {self.history!r}")
         mel = self.mel
         if max(mel.behind, mel.ahead) > AUDIO_CONTEXT:
             raise ValueError(
@@ -129,6 +134,9 @@ class SamplingConfig:
     """Most probable categories kept; one number for all channels, or 23 in their order; 0 keeps all."""
     nucleus: tuple[float, ...] = (1.0,)
     """Probability kept, the most probable categories first; one number for all channels, or 23; 1 keeps all."""
+    together: tuple[str, ...] = ()
+    """Groups of channels, each as AU01+AU02, drawn by one uniform number, which leaves each one's distribution as
+    it is. All others are drawn independently, as in the paper."""
     context: Literal["band", "strict"] = "band"
     """`band`: every layer sees `mapper.reach` frames of the layer below, from a ring, as in training. `strict`: eq. 3
     to the letter, the last `mapper.reach` frames are computed anew for every frame."""
@@ -144,6 +152,11 @@ class SamplingConfig:
             raise ValueError(f"sampling.top_k {self.top_k} must be 0 or more")
         if not all(0 < share <= 1 for share in self.nucleus):
             raise ValueError(f"sampling.nucleus {self.nucleus} must lie in (0, 1]")
+        grouped = [name for group in self.together for name in group.split("+")]
+        if unknown := sorted(set(grouped) - set(CHANNELS)):
+            raise ValueError(f"sampling.together names {', '.join(unknown)}; channels are {', '.join(CHANNELS)}")
+        if twice := sorted({name for name in grouped if grouped.count(name) > 1}):
+            raise ValueError(f"sampling.together names {', '.join(twice)} twice; a channel is in one group at most")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from data_pipelines.schema import POSE
-from thjax.systems.dirfa import heads
-from thjax.systems.dirfa.animation import CHANNELS, GROUPS
-from thjax.systems.dirfa.attention import Bias, Block, Ring, empty_ring
+from data_pipelines.schema import AU_INTENSITY, POSE
+from thjax.blocks.attention import Bias, Block, Ring, empty_ring
+from thjax.core.precision import policy
+from thjax.systems.dirfa import heads, posture
+from thjax.systems.dirfa.animation import CHANNELS, GROUPS, MOODS
 from thjax.systems.dirfa.config import MapperConfig
+from thjax.systems.dirfa.posture import Posture
 
 OCTAVES = 8
 """Sines and cosines of a value, of 1/2 to 64 periods over its range: the fastest tells neighbours of 500 bins apart."""
@@ -23,21 +25,32 @@ BIAS: dict[str, Bias] = {"alibi": "outside", "alibi_inside": "inside", "sinusoid
 NARROWEST_BINS = 0.25
 """Smallest scale of a component, in bins."""
 FOLLOW = 0.98
-"""Of the way from rest, what a fresh net keeps from frame to frame. Above 1 a motion would run away by itself."""
+"""Of the way from rest, what a fresh net keeps from frame to frame."""
+MOST_FOLLOWED = np.where(np.isin(np.arange(len(CHANNELS)), np.concatenate([MOODS, GROUPS["pose"]])), 0.99, np.inf)
+"""[23] what a trained one may keep. From 1 on a motion runs away by itself: a frown grows to its end and stays there.
+Lips are pulled back by the sound, and lids by the end of the blink."""
 STEP = 0.1
 """What a location moves by where the net says 1; keeps a fresh net near its anchors."""
+OF_POSE = slice(len(AU_INTENSITY), None)
+"""Channels of the pose."""
 
 
 class Memory(struct.PyTreeNode):
-    """What the mapper keeps of the frames before: a ring of keys and values for every layer."""
+    """What the mapper keeps of the frames before.
+
+    Attributes:
+        rings: keys and values of every layer.
+        posture: the slow mean of the pose.
+    """
 
     rings: tuple[Ring, ...]
+    posture: Posture
 
 
 def blank_memory(config: MapperConfig, batch: int, dtype: Any = jnp.float32) -> Memory:
     """The memory before frame 0."""
     ring = empty_ring(batch, config.heads, config.reach, config.width // config.heads, dtype)
-    return Memory((ring,) * config.layers)
+    return Memory((ring,) * config.layers, posture.blank_posture(batch, len(POSE), policy("f32").params))
 
 
 class Mapper(nn.Module):
@@ -95,13 +108,15 @@ class Mapper(nn.Module):
         Returns:
             [B, T, 23, P] what the head says; [B, T, 7] lips read off the audio alone, standardised, or None.
         """
-        heard = self._hear(audio)
-        x = heard + self._remember(history, first)
+        heard, known = self._hear(audio), ~first
+        mean = posture.means(history[..., OF_POSE], known)
+        told = self._told(history, mean)
+        x = heard + self._remember(told, first)
         if self.config.positions == "sinusoidal":
             x = x + self._positions(start + jnp.arange(x.shape[1]))
         for block in self.blocks:
             x = block(x, attended)
-        return self._speak(x, history, first), self.lips(heard).astype(history.dtype) if self.readout else None
+        return self._speak(x, told, mean, first), self.lips(heard).astype(history.dtype) if self.readout else None
 
     def step(self, history: jax.Array, audio: jax.Array, frame: jax.Array, memory: Memory) -> tuple[jax.Array, Memory]:
         """The next frame alone; equal to all frames at once.
@@ -116,14 +131,23 @@ class Mapper(nn.Module):
             [B, 23, P], and the memory with this frame.
         """
         first = jnp.full((history.shape[0], 1), frame == 0)
-        x = (self._hear(audio[:, None]) + self._remember(history[:, None], first))[:, 0]
+        lately = posture.followed(memory.posture, history[:, OF_POSE], ~first[:, 0])
+        told = self._told(history, lately.mean)
+        x = (self._hear(audio[:, None]) + self._remember(told[:, None], first))[:, 0]
         if self.config.positions == "sinusoidal":
             x = x + self._positions(frame[None])[0]
         rings = []
         for block, ring in zip(self.blocks, memory.rings, strict=True):
             x, ring = block.step(x, ring, frame)
             rings.append(ring)
-        return self._speak(x[:, None], history[:, None], first)[:, 0], Memory(tuple(rings))
+        said = self._speak(x[:, None], told[:, None], lately.mean[:, None], first)[:, 0]
+        return said, Memory(tuple(rings), lately)
+
+    def _told(self, history: jax.Array, mean: jax.Array) -> jax.Array:
+        """History [..., 23] as tokens carry it: pose from its slow mean [..., 6], where the config asks for it."""
+        if self.config.pose == "absolute":
+            return history
+        return jnp.asarray(history).at[..., OF_POSE].add(posture.REST - mean)
 
     def _hear(self, audio: jax.Array) -> jax.Array:
         return self.audio_out(nn.gelu(self.audio_in(2 * audio - 1), approximate=False))
@@ -144,16 +168,20 @@ class Mapper(nn.Module):
         angles = frames[:, None] * jnp.asarray(rates, self.begin.dtype)
         return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1).astype(self.dtype)
 
-    def _speak(self, x: jax.Array, history: jax.Array, first: jax.Array) -> jax.Array:
-        said = self.say(self.norm(x)).astype(history.dtype)
+    def _speak(self, x: jax.Array, told: jax.Array, mean: jax.Array, first: jax.Array) -> jax.Array:
+        said = self.say(self.norm(x)).astype(told.dtype)
         said = said.reshape(*said.shape[:-1], len(CHANNELS), -1)
         if self.config.head != "mixture":
             return said
         weights, moves, scales = heads.mixture_parts(said)
-        before = jnp.where(first[..., None, None], self.first, history[..., None])
+        before = jnp.where(first[..., None, None], self.first, told[..., None])
         fixed = jnp.broadcast_to(self.anchor, (*before.shape[:-1], self.anchor.shape[-1]))
-        followed = self.centre + self.follow * (before - self.centre)
+        kept = jnp.minimum(self.follow, jnp.asarray(MOST_FOLLOWED, self.follow.dtype)[:, None])
+        followed = self.centre + kept * (before - self.centre)
         locations = jnp.concatenate([followed, fixed], axis=-1) + STEP * moves
+        if self.config.pose == "relative":
+            ahead = posture.expected(mean) - posture.REST
+            locations = locations.at[..., OF_POSE, :].add(ahead[..., None].astype(locations.dtype))
         usual = np.where(np.arange(self.config.components) < self.config.components // 2, 0.02, 0.1)
         narrowest = np.log(NARROWEST_BINS / self.config.categories)
         return jnp.concatenate([weights, locations, jnp.exp(jnp.clip(scales + np.log(usual), narrowest, 0))], axis=-1)

@@ -9,7 +9,7 @@ from flax import struct
 
 from thjax.core.precision import policy
 from thjax.systems.dirfa import heads
-from thjax.systems.dirfa.animation import CHANNELS
+from thjax.systems.dirfa.animation import CHANNELS, channels
 from thjax.systems.dirfa.config import Config, SamplingConfig
 from thjax.systems.dirfa.networks import Mapper, Memory, blank_memory
 
@@ -119,7 +119,10 @@ def look_strictly(module: Mapper, variables, carry: Carry, audio: jax.Array) -> 
 
 
 def draw_frame(config: Config, said: jax.Array, key: jax.Array, frame: jax.Array) -> jax.Array:
-    """Draws the channels of a frame, independently given what the mapper says (Wu et al. 2023, section 3.2).
+    """Draws the channels of a frame by the inverse of each one's distribution (Wu et al. 2023, section 3.2).
+
+    Channels are independent given what the mapper says, but for those of `sampling.together`, which share their uniform
+    number: each has its own distribution, and all of them are high or low at once.
 
     Args:
         config: of the run.
@@ -131,17 +134,24 @@ def draw_frame(config: Config, said: jax.Array, key: jax.Array, frame: jax.Array
         [23] int32 categories.
     """
     s, m = config.sampling, config.mapper
-    key = jax.random.fold_in(key, frame)
+    uniform = jax.random.uniform(jax.random.fold_in(key, frame), (said.shape[0],), said.dtype)[leaders(s)]
     if m.head == "mixture" and s.temperature == 1 and keeps_all(s):
-        return heads.draw_mixture(said, key, m.categories)
+        return heads.draw_mixture(said, uniform, m.categories)
     chances = heads.probabilities(m.head, said, m.categories)
     if s.temperature != 1:
         chances = (chances / chances.max(-1, keepdims=True)) ** (1 / s.temperature)
-    chances = keep_probable(s, chances)
-    # By the inverse of the distribution: one uniform number a channel, where Gumbel's trick takes one a category.
-    reached = jnp.cumsum(chances, axis=-1)
-    at = jax.random.uniform(key, (said.shape[0], 1), chances.dtype) * reached[:, -1:]
+    reached = jnp.cumsum(keep_probable(s, chances), axis=-1)
+    at = uniform[:, None] * reached[:, -1:]
     return jnp.minimum((reached <= at).sum(-1), m.categories - 1).astype(jnp.int32)
+
+
+def leaders(config: SamplingConfig) -> np.ndarray:
+    """[23] for each channel the one whose uniform number it is drawn by."""
+    leader = np.arange(len(CHANNELS))
+    for group in config.together:
+        names = group.split("+")
+        leader[channels(*names)] = CHANNELS.index(names[0])
+    return leader
 
 
 def keeps_all(config: SamplingConfig) -> bool:

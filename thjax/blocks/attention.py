@@ -1,8 +1,4 @@
-"""Causal self-attention within a band, biased by distance: all frames at once, or one at a time from a ring of keys.
-
-General: nothing here knows faces or audio. It lies in this system for now because it has no other user yet; its place
-is thjax/blocks.
-"""
+"""Causal self-attention within a band, biased by distance: all frames at once, or one at a time from a ring of keys."""
 
 import math
 from typing import Any, Literal
