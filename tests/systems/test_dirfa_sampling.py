@@ -74,8 +74,9 @@ def test_the_ring_says_what_the_full_forward_says(kind):
     assert np.abs(said - full).max() <= 1e-4 * np.abs(full).max()
 
 
-def test_strict_context_is_the_last_frames_computed_anew():
-    config = narrow(sampling=dict(context="strict"))
+@pytest.mark.parametrize("kind", ["categorical", "relative"])
+def test_strict_context_is_the_last_frames_computed_anew(kind):
+    config = narrow(KINDS[kind], sampling=dict(context="strict"))
     reach, frames = config.mapper.reach, 14
     with jax.enable_x64(True):
         module, variables, features, drawn = drawn_motion(config, frames)
@@ -88,7 +89,7 @@ def test_strict_context_is_the_last_frames_computed_anew():
             say = lambda told, heard, first: module.apply(variables, told, heard, first, jnp.ones_like(first))[0][0, -1]
             said = quick_jit(say)(told[None], heard, first)
             np.testing.assert_array_equal(draw_frame(config, said, key, t), drawn[t, 0])
-        band = drawn_motion(narrow(), frames)[-1]
+        band = drawn_motion(narrow(KINDS[kind]), frames)[-1]
     assert (band[:reach] == drawn[:reach]).all() and (band != drawn).any()
 
 

@@ -108,7 +108,7 @@ class Mapper(nn.Module):
         Returns:
             [B, T, 23, P] what the head says; [B, T, 7] lips read off the audio alone, standardised, or None.
         """
-        heard, known = self._hear(audio), ~first
+        heard, known = self._hear(audio), attended & ~first
         mean = posture.means(history[..., OF_POSE], known)
         told = self._told(history, mean)
         x = heard + self._remember(told, first)
