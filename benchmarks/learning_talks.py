@@ -15,7 +15,7 @@ from thjax.metrics.bootstrap import bootstrap
 from thjax.metrics.mouth import correlation_in_speech
 
 JOINED = 4
-"""Clips of one speaker that are spoken in one go: twenty seconds and more."""
+"""Clips of one speaker that are spoken in one go: sixteen seconds and more, most of them."""
 TALK_SECONDS = 16
 """Talks are cut to this length, so that one compiled program draws them all."""
 

@@ -44,7 +44,7 @@ class TwinMapper(nn.Module):
         heard = self.audio_out(F.gelu(self.audio_in(2 * audio - 1)))
         mean = torch.full((*first.shape, 6), 0.5)
         if c.pose == "relative":
-            mean = slow_mean(history[..., 17:], ~first)
+            mean = slow_mean(history[..., 17:], attended & ~first)
             history = torch.cat([history[..., :17], history[..., 17:] - mean + 0.5], -1)
         if c.history == "table":
             bins = (history * c.categories).long().clamp(0, c.categories - 1) + c.categories * torch.arange(23)

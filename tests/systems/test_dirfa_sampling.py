@@ -56,7 +56,7 @@ def test_draws_equal_those_of_the_full_forward(kind):
     assert len(np.unique(drawn)) == NARROW["categories"] and (np.asarray(drawn[:, 0]) != drawn[:, 1]).mean() > 0.25
 
 
-@pytest.mark.parametrize("kind", ["mixture", "regression"])
+@pytest.mark.parametrize("kind", ["mixture", "relative", "regression"])
 def test_the_ring_says_what_the_full_forward_says(kind):
     config, frames = narrow(KINDS[kind]), 40
     module, variables, features, drawn = drawn_motion(config, frames)
@@ -127,8 +127,9 @@ def sampler_of(config, motions=1, seed=0):
     return system.sampler({"mapper": NetState(variables["params"])}, system.statistics(shard_statistics(config)))
 
 
-def test_a_stream_of_chunks_equals_the_whole():
-    config = narrow()
+@pytest.mark.parametrize("kind", ["categorical", "relative"])
+def test_a_stream_of_chunks_equals_the_whole(kind):
+    config = narrow(KINDS[kind])
     audio = np.random.default_rng(5).normal(0, 3000, 12 * 640).astype(np.int16)
     made = []
     for chunk in (3, 12):

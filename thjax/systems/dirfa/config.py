@@ -34,7 +34,8 @@ class MapperConfig:
     """How a token carries the frame before. `table`: a learnt vector per category. `waves`: the values themselves,
     their sines and cosines."""
     pose: Literal["absolute", "relative"] = "absolute"
-    """`relative`: the pose is told and said from its own slow mean, which leaks towards rest, see posture.py."""
+    """`relative`: the pose is told and said from its own slow mean, and expected a little nearer to rest, see
+    posture.py. The mean is of all poses before, so that a frame depends on more than `reach` of them."""
     table_features: int = 32
     """Of a category's vector, for `table`."""
     head: HeadKind = "categorical"
@@ -102,8 +103,8 @@ class LossConfig:
     lip_noise: float = 0.0
     """Gaussian noise on the lips' history, in deviations of the corpus: a window's level is uniform from 0 to this."""
     mood_noise: float = 0.0
-    """The same on the history of brows, cheeks and smile. They move in step, told truth, and each by itself, drawn: a
-    mapper that never saw them apart makes their difference grow."""
+    """The same on the history of brows, cheeks and smile. They move in step when told truth, and each by itself
+    when drawn, unless `sampling.together` binds them; a mapper that never saw them apart makes them differ more."""
     lip_readout: float = 0.0
     """Weight of the squared error of lips read linearly off the audio alone; 0 leaves the readout out."""
     gain_db: float = 0.0

@@ -27,7 +27,7 @@ NARROWEST_BINS = 0.25
 FOLLOW = 0.98
 """Of the way from rest, what a fresh net keeps from frame to frame."""
 MOST_FOLLOWED = np.where(np.isin(np.arange(len(CHANNELS)), np.concatenate([MOODS, GROUPS["pose"]])), 0.99, np.inf)
-"""[23] what a trained one may keep. From 1 on a motion runs away by itself: a frown grows to its end and stays there.
+"""[23] what counts of a trained one; those of `demo` end there. From 1 on a motion runs away by itself: a frown grows.
 Lips are pulled back by the sound, and lids by the end of the blink."""
 STEP = 0.1
 """What a location moves by where the net says 1; keeps a fresh net near its anchors."""
@@ -102,7 +102,7 @@ class Mapper(nn.Module):
             history: [B, T, 23] unit coordinates of the frame before each frame.
             audio: [B, T, A] features of each frame, 0 to 1.
             first: [B, T] bool, frames without a known frame before; their `history` is not read.
-            attended: [B, T] bool, tokens that later ones may see.
+            attended: [B, T] bool, tokens that later ones may see, and frames that the posture counts.
             start: index of the first frame, for sinusoidal positions.
 
         Returns:

@@ -30,7 +30,7 @@ class Carry(struct.PyTreeNode):
     """What one frame hands to the next. S motions of the same audio are drawn side by side.
 
     Attributes:
-        memory: `Memory` of rings, or `Window`.
+        memory: `Memory`, or `Window`.
         history: [S, 23] unit coordinates of the frame before.
         frame: int32, index of the next frame; with the keys it decides every draw, so chunking never changes one.
         keys: [S, 2] data of a random key for each motion.
