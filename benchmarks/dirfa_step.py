@@ -21,7 +21,7 @@ import torch
 
 from benchmarks import timing
 from configs import dirfa, dirfa_generator
-from tests.systems import dirfa_generator_twin, dirfa_twin
+from tests.systems import dirfa_generator_twin, dirfa_generator_weights, dirfa_twin
 from thjax import systems
 from thjax.blocks.feature_layers import Pass
 from thjax.systems.dirfa import heads
@@ -70,10 +70,10 @@ def generator_parts() -> tuple:
     """`tiny`'s module and variables, the twin, and pairs for both."""
     config = dirfa_generator.get_config("tiny")
     network = systems.build(config).networks["generator"]
-    twin = dirfa_generator_twin.randomise(dirfa_generator_twin.Generator(config.generator))
-    variables = dirfa_generator_twin.of_twin(twin, jax.eval_shape(network.init, jax.random.key(0)))
-    given = dirfa_generator_twin.inputs_for(config, n=PAIRS)
-    return network.module, jax.device_put(variables), twin, given, dirfa_generator_twin.for_torch(*given)
+    twin = dirfa_generator_weights.randomise(dirfa_generator_twin.Generator(config.generator))
+    variables = dirfa_generator_weights.of_twin(twin, jax.eval_shape(network.init, jax.random.key(0)))
+    given = dirfa_generator_weights.inputs_for(config, n=PAIRS)
+    return network.module, jax.device_put(variables), twin, given, dirfa_generator_weights.for_torch(*given)
 
 
 def generator_step() -> Pair:

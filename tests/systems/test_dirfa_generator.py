@@ -10,9 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dirfa_generator_narrow import KEY, KINDS, entered, make_batch, narrow  # noqa: E402
-from dirfa_generator_twin import (  # noqa: E402
-    Discriminator,
-    Generator,
+from dirfa_generator_twin import Discriminator, Generator  # noqa: E402
+from dirfa_generator_weights import (  # noqa: E402
     as_ours,
     for_torch,
     inputs_for,
