@@ -9,6 +9,7 @@ from thjax.checkpoint import load_run
 from thjax.core import files
 from thjax.core.errors import UserError
 from thjax.engine import NetState, Source, Stage, System, init_network
+from thjax.judges import shipped
 from thjax.pretrained import weights_file
 
 
@@ -48,8 +49,11 @@ def _from_run(name: str, source: Source) -> tuple[NetState, dict[str, Any]]:
 def _from_weights(name: str, source: Source) -> tuple[NetState, dict[str, Any]]:
     path = weights_file.find(source.path)
     if path is None:
-        raise UserError(f"weights of {name!r}: {source.path} has none; `thjax weights convert` makes such a file")
+        raise UserError(f"weights of {name!r}: {source.path} has none; `thjax weights convert` makes such a file, of a "
+                        "judge `thjax judges train`")
     nets, _ = weights_file.read(path)
+    if "params" in nets:  # the file of one network alone, for example a judge
+        nets = {name: shipped.read(path)[0]}
     if name not in nets:
         raise UserError(f"{path} has networks {sorted(nets)}, and {name!r} is wanted from it")
     tree = dict(nets[name])
@@ -58,7 +62,8 @@ def _from_weights(name: str, source: Source) -> tuple[NetState, dict[str, Any]]:
 
 
 def _check_shapes(name: str, donor: NetState, system: System, path: str) -> None:
-    wanted = jax.eval_shape(lambda key: init_network(system.networks[name], name, key), jax.random.key(0))
+    network = system.networks[name]  # a system keeps what it makes here, so not while tracing
+    wanted = jax.eval_shape(lambda key: init_network(network, name, key), jax.random.key(0))
     have, want = _shapes(donor), _shapes(wanted)
     different = sorted(key for key in have.keys() | want.keys() if have.get(key) != want.get(key))
     if different:
