@@ -29,6 +29,9 @@ NARROW = (
     "--train.evaluate_every", "4", "--train.evaluate_clips", "2", "--train.checkpoint_every", "4",
 )
 
+# For programs that run a handful of steps: optimising them takes longer than that.
+HURRIED = "--xla_backend_optimization_level=0"
+
 
 def thjax(*arguments, cwd, flags=""):
     # The commands share compiled programs, most of their time otherwise.
@@ -46,8 +49,8 @@ def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("line")
     thjax("data", "synth", *CORPUS, "--out", "corpus", cwd=folder)
     train = ("train", "temporal_gan:demo", "--data", "corpus", "--out", "run", *NARROW)
-    thjax(*train, "--train.steps", "6", cwd=folder)
-    thjax(*train, cwd=folder)
+    thjax(*train, "--train.steps", "6", cwd=folder, flags=HURRIED)
+    thjax(*train, cwd=folder, flags=HURRIED)
     return folder
 
 

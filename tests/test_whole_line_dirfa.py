@@ -36,8 +36,7 @@ GENERATOR = (
 
 
 def thjax(*arguments, cwd):
-    # Compiled in a hurry: a handful of steps of networks this small.
-    return test_whole_line.thjax(*arguments, cwd=cwd, flags="--xla_backend_optimization_level=0")
+    return test_whole_line.thjax(*arguments, cwd=cwd, flags=test_whole_line.HURRIED)
 
 
 @pytest.fixture(scope="module")
