@@ -1,8 +1,8 @@
 """The judges: `python -m benchmarks.judges` (`make judges`) trains all of them, examines them on the test split once,
-and ships the ones that measure.
+and ships those that measure or that a variant trains by.
 
 Settings were chosen on the validation split. Figures go to benchmarks/learning/judges.json with hashes of recipes and
-code; the `*_metric` weights go into the package. tests/benchmarks/test_judges.py fails when a hash no longer matches.
+code; weights that ship go into the package. tests/benchmarks/test_judges.py fails when a hash no longer matches.
 """
 
 import argparse
@@ -15,13 +15,15 @@ import subprocess
 import sys
 import time
 
-from benchmarks.learn import RESULTS
+from benchmarks.learn import ONE_THREAD, RESULTS
 from benchmarks.staleness import code_hash
 
 COMMAND = "make judges"
 RESULT = RESULTS / "judges.json"
+TRAINED_BY = ("face_loss",)
+"""Judges that ship because a variant of configs/ learns by them: dirfa_generator:tiny."""
 LANES = ("loss", "metric")
-"""Trained side by side, one thread each: two programs of one thread use two cores better than one of two."""
+"""Trained side by side, one thread each."""
 COMMON = ("thjax/judges/regions.py", "thjax/judge_training/fit.py", "data_pipelines/synthetic", "thjax/face3d",
           "data_pipelines/crops.py", "data_pipelines/warping.py",
           "data_pipelines/synthetic/espeak_worker.py")  # a process of its own, which nothing imports
@@ -53,10 +55,9 @@ def in_lanes(command: list[str], out: pathlib.Path) -> float:
     from configs.judges import RECIPES
 
     started = time.monotonic()
-    environment = os.environ | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "OMP_NUM_THREADS": "1"}
     lanes = [
         subprocess.Popen([sys.executable, *command, *(name for name in RECIPES if name.endswith(f"_{lane}")), "--out",
-                          str(out)], env=environment)
+                          str(out)], env=os.environ | ONE_THREAD)
         for lane in LANES
     ]
     if any([lane.wait() for lane in lanes]):
@@ -106,13 +107,13 @@ def forget_stale(out: pathlib.Path, names: list[str]) -> list[str]:
 
 
 def ship(out: pathlib.Path, judges: dict) -> None:
-    """Puts the judges that measure into the package, with their figures on the test split."""
+    """Puts the judges that measure, and those that a variant trains by, into the package, with their figures."""
     from thjax.judge_training import making
     from thjax.judges import shipped
 
     shipped.FOLDER.mkdir(exist_ok=True)
     for name in judges:
-        if name.endswith("_metric"):
+        if name.endswith("_metric") or name in TRAINED_BY:
             path = making.path_of(out, name)
             variables, header = shipped.read(path)
             shipped.save(path, variables, header | {"figures": judges[name]["rows"]["ours"]})

@@ -12,15 +12,18 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
 from benchmarks.staleness import ROOT, code_hash
-from thjax.core.files import fingerprint
+from thjax.core import files
 
 RESULTS = ROOT / "benchmarks" / "learning"
+ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "OMP_NUM_THREADS": "1"}
+"""Environment of runs side by side: two programs of one thread use two cores better than one of two."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Learning:
         score: module whose `score` makes the table of trained runs.
         drawing: those that draw the corpus; their change does, too, unless the corpus stays the same to the byte.
         seeds: of the runs. An ablation has one: it shows what a part is for, and meets no bar.
+        files: what else the system learns from, whose change makes the result stale.
     """
 
     variant: str
@@ -42,6 +46,7 @@ class Learning:
     score: str
     drawing: tuple[str, ...] = ("data_pipelines/synthetic", "thjax/face3d")
     seeds: tuple[int, ...] = (0, 1)
+    files: tuple[str, ...] = ()
 
     @property
     def root(self) -> str:
@@ -74,8 +79,8 @@ LEARNING = {
         variant="dirfa_generator:tiny",
         corpus=("--speakers", "160", "--clips", "2", "--size", "64", "--motion", "natural", "--sentences", "grid",
                 "--seed", "0"),
-        code=("thjax/systems/dirfa_generator", "thjax/losses", "thjax/blocks", "thjax/engine"),
-        score="benchmarks.learning_generator",
+        code=("thjax/systems/dirfa_generator", "thjax/judges", "thjax/losses", "thjax/blocks", "thjax/engine"),
+        score="benchmarks.learning_generator", files=("thjax/judges/weights/face_loss.safetensors",),
     ),
 }
 
@@ -92,8 +97,14 @@ def stale(system: str, made: dict) -> dict[str, object]:
     """What of a result belongs to other values, code, corpus or seeds than today's: {name: today's}."""
     plan = LEARNING[system]
     today = {"config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code, plan.root),
-             "drawing_hash": code_hash(plan.drawing), "corpus": list(plan.corpus), "seeds": list(plan.seeds)}
-    return {name: value for name, value in today.items() if made[name] != value}
+             "drawing_hash": code_hash(plan.drawing), "corpus": list(plan.corpus), "seeds": list(plan.seeds),
+             "files": file_hashes(plan)}
+    return {name: value for name, value in today.items() if made.get(name, {}) != value}
+
+
+def file_hashes(plan: Learning) -> dict[str, str]:
+    """SHA-256 of what else a system learns from."""
+    return {name: files.sha256(ROOT / name) for name in plan.files}
 
 
 def learn(system: str, work: pathlib.Path, split: str) -> dict:
@@ -101,17 +112,24 @@ def learn(system: str, work: pathlib.Path, split: str) -> dict:
     plan = LEARNING[system]
     corpus = draw(plan, work)
     command = f"make learn SYSTEM={system}"
-    runs = []
-    for seed in plan.seeds:
-        runs.append(work / f"seed-{seed}")
-        _thjax("train", plan.variant, "--data", str(corpus), "--out", str(runs[-1]), "--seed", str(seed))
-    scored = importlib.import_module(plan.score).score(dict(zip(plan.seeds, runs, strict=True)), corpus, split, command)
+    runs = train(plan, corpus, work)
+    scored = importlib.import_module(plan.score).score(runs, corpus, split, command)
     return {
         "command": command, "variant": plan.variant, "split": split, "seeds": list(plan.seeds),
         "config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code, plan.root),
         "drawing_hash": code_hash(plan.drawing), "corpus_digest": corpus_digest(corpus), "corpus": list(plan.corpus),
-        **scored,
+        "files": file_hashes(plan), **scored,
     }
+
+
+def train(plan: Learning, corpus: pathlib.Path, work: pathlib.Path) -> dict[int, pathlib.Path]:
+    """Trains all seeds side by side, one thread each; returns their runs."""
+    runs = {seed: work / f"seed-{seed}" for seed in plan.seeds}
+    lanes = [subprocess.Popen(_command("train", plan.variant, "--data", str(corpus), "--out", str(run), "--seed",
+                                       str(seed)), env=os.environ | ONE_THREAD) for seed, run in runs.items()]
+    if any([lane.wait() for lane in lanes]):
+        raise SystemExit("a seed failed, see above; with the same --work it goes on from its last checkpoint")
+    return runs
 
 
 def draw(plan: Learning, work: pathlib.Path) -> pathlib.Path:
@@ -124,7 +142,7 @@ def draw(plan: Learning, work: pathlib.Path) -> pathlib.Path:
 def corpus_digest(corpus: pathlib.Path) -> str:
     """SHA-256 over the hashes of the shards: of everything that a loader can read."""
     shards = json.loads((corpus / "dataset.json").read_text())["shards"]
-    return fingerprint(sorted([shard["name"], shard["sha256"]] for shard in shards))
+    return files.fingerprint(sorted([shard["name"], shard["sha256"]] for shard in shards))
 
 
 def confirm(system: str, work: pathlib.Path) -> None:
@@ -140,7 +158,11 @@ def confirm(system: str, work: pathlib.Path) -> None:
 
 
 def _thjax(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "thjax.cli", *arguments], check=True)
+    subprocess.run(_command(*arguments), check=True)
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "thjax.cli", *arguments]
 
 
 def main() -> None:

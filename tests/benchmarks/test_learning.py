@@ -5,14 +5,9 @@ import json
 import pytest
 
 from benchmarks.learn import LEARNING, RESULTS, stale
-from benchmarks.learning_generator import BARS
+from benchmarks.learning_generator import BARS, READABLE
 
 SEEDS = (0, 1)
-
-NOT_READ_BACK = {0: {"AU14", "AU17", "AU20", "AU23", "AU25", "AU26", "AU45"},
-                 1: {"AU14", "AU17", "AU20", "AU23", "AU25", "AU45"}}
-"""Channels that the judge of faces reads off the generator's frames with less than 0.8 of its r on true ones; README of
-the generator says so. One that is reached later must be struck off here."""
 
 
 def result(system):
@@ -148,5 +143,5 @@ class TestGenerator:
 
     def test_channels_that_the_judge_reads_back(self, seed):
         read = result("dirfa_generator")["read_back"][SEEDS.index(seed)]
-        assert set(read["below"]) == NOT_READ_BACK[seed]
+        assert read["share"] >= READABLE and not read["below"]
         assert {"AU14", "AU20", "AU25", "AU26", "AU45", "Rx", "Ry", "Rz"}.isdisjoint(read["not_readable"])

@@ -38,8 +38,9 @@ KINDS = {
 
 def narrow(generator=None, losses=None, **fields) -> Config:
     """The real topology, made small."""
+    fields_of = (*FIELDS, "landmarks") if losses and "judge" in losses else FIELDS
     defaults = dict(
-        data=DataSpec(fields=FIELDS, window=4, stride=13, batch=3, crop=CropSpec("none", SIDE, SIDE)),
+        data=DataSpec(fields=fields_of, window=4, stride=13, batch=3, crop=CropSpec("none", SIDE, SIDE)),
         optimizers=OptimizersConfig(*(OptimizerConfig(learning_rate=2e-3, b1=0.9) for _ in range(2))),
         schedule=ScheduleConfig(reconstruction_steps=2, steps=2),
         discriminator=DiscriminatorConfig(channels=(4, 6)),

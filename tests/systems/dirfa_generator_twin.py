@@ -102,7 +102,7 @@ class Deformation(Numbered):
         self.shift = nn.Linear(widths[-1], 3 * c.keypoints)
 
     def forward(self, x):
-        x = x / 5
+        x = x / 0.6
         for layer in self.get(self.names):
             x = F.relu(layer(x))
         return self.shift(x).reshape(len(x), -1, 3)
@@ -274,13 +274,24 @@ def seen(points, z, source):
     return torch.cat([flat, 2 * FOCAL * (there[..., 2:] / source[:, 19, None, None] - 1)], -1)
 
 
+def on_face(z, height, width):
+    """Where lines of sight meet the upright square of 160 mm around a point of the face, in its half sides."""
+    y, x = torch.meshgrid(*((2 * torch.arange(n, dtype=z.dtype) + 1) / n - 1 for n in (height, width)), indexing="ij")
+    sight = torch.stack([x, y, torch.full_like(x, 2 * FOCAL)], -1) @ turn(z[:, 20:])[:, None]
+    eye = (-z[:, None, None, 17:20] @ turn(z[:, 20:])[:, None]) - torch.tensor([0.0, 22.0, -65.0])
+    met = eye - sight * (eye[..., 2:] / sight[..., 2:])
+    return met[..., :2] / 80
+
+
 class Units(nn.Module):
     def __init__(self, features):
         super().__init__()
-        self.hidden, self.scale_and_shift = nn.Linear(17, 64), nn.Linear(64, 2 * features)
+        self.hidden, self.scale_and_shift = nn.Linear(17, 64), nn.Linear(64, 16 * 16 * 2 * features)
 
-    def forward(self, x, units):
-        scale, shift = self.scale_and_shift(F.relu(self.hidden(units / 5)))[..., None, None].chunk(2, 1)
+    def forward(self, x, z):
+        cells = self.scale_and_shift(F.relu(self.hidden(z[:, :17] / 0.6))).reshape(len(x), 16, 16, -1).movedim(-1, 1)
+        places = on_face(z, *x.shape[2:])
+        scale, shift = F.grid_sample(cells, places, align_corners=True).chunk(2, 1)
         return x * (1 + scale) + shift
 
 
@@ -301,7 +312,7 @@ class Generator(nn.Module):
         at = lambda z: seen(canonical + self.deformation(z[:, :17]), z, source)
         places, occlusion = self.motion(volume, at(source), at(driving))
         features = self.flatten(F.grid_sample(volume, places, align_corners=True), occlusion)
-        logits = self.decoder(self.units(features, driving[:, :17]) if self.c.decoder_units else features)
+        logits = self.decoder(self.units(features, driving) if self.c.decoder_units else features)
         if self.c.output == "residual":
             shift = (places - grid(*places.shape[1:4]))[..., :2].mean(1).movedim(-1, 1)
             shift = F.interpolate(shift, size=picture.shape[2:], mode="bilinear").movedim(1, -1)

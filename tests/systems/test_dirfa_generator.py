@@ -31,6 +31,7 @@ from thjax.core.rngs import Rngs  # noqa: E402
 from thjax.face3d.camera import Camera, project, transform  # noqa: E402
 from thjax.losses import keypoints, least_squares  # noqa: E402
 from thjax.systems.dirfa_generator import geometry, inputs  # noqa: E402
+from thjax.systems.dirfa_generator.config import FIELDS  # noqa: E402
 
 # ---- networks against torch
 
@@ -129,7 +130,7 @@ def test_the_discriminators_answers_and_gradients_are_the_torch_twins():
 
 
 COUNTS = {
-    "tiny": (484_595, 96_096), "vox128": (24_430_860, 697_208), "vox256": (95_066_060, 2_770_648),
+    "tiny": (2_075_795, 96_096), "vox128": (24_430_860, 697_208), "vox256": (95_066_060, 2_770_648),
     "vox256_spade": (142_960_524, 2_770_648),
 }
 
@@ -162,6 +163,19 @@ def test_points_of_a_head_are_seen_where_the_camera_projects_them():
         pixels = project(transform(head, z[17:].astype("f8")), camera)
         ours = geometry.in_picture(canonical[None].astype("f4"), z[None], source[None, 19])
         np.testing.assert_allclose((ours[0, :, :2] + 1) * side / 2, pixels, atol=1e-4)
+
+
+def test_a_line_of_sight_meets_the_face_where_the_camera_shows_that_place():
+    side, rng = 24, np.random.default_rng(1)
+    pose = np.array([5, 8, 820, 0, 0, 0]) + rng.uniform(-1, 1, (6, 6)) * [20, 20, 60, 0.4, 0.5, 0.3]
+    z = np.concatenate([rng.uniform(0, 5, (6, 17)), pose], 1).astype("f4")
+    met = np.asarray(geometry.on_face(z, side, side), np.float64)
+    assert not met[..., 2].any() and (np.abs(met[..., :2]).max(-1) < 1).mean((1, 2)).min() > 0.2
+    points = geometry.FACE_MIDDLE + geometry.FACE_HALF * met.reshape(6, -1, 3)
+    pixels = project(transform(points, pose), Camera(geometry.FOCAL * side, side, side))
+    down, right = np.indices((side, side)) + 0.5
+    np.testing.assert_allclose(pixels, np.broadcast_to(np.stack([right, down], -1).reshape(-1, 2), pixels.shape),
+                               atol=1e-3)
 
 
 @pytest.mark.parametrize("channel, axis, sign", [("Rx", 1, 1), ("Ry", 0, -1), ("Tx", 0, 1), ("Ty", 1, 1)])
@@ -259,6 +273,44 @@ def test_the_squared_error_is_what_its_weight_says():
     assert float(aux.metrics["squared"]) == pytest.approx(0.25, rel=1e-5)
 
 
+def test_boxes_hold_mouth_and_eyes_and_nothing_of_a_face_that_was_not_found():
+    points = np.full((2, 68, 2), 30.0, np.float32)
+    points[0, 48:68] = np.random.default_rng(0).uniform((20, 40), (30, 44), (20, 2))
+    points[0, 48:50] = (20, 40), (30, 44)
+    points[0, 17:22], points[0, 36:42] = (10, 10), (20, 14)
+    points[0, 22:27], points[0, 42:48] = (34, 10), (44, 14)
+    points[1] = np.nan
+    masks = np.asarray(inputs.part_masks(points, 64, 56))
+    assert masks.shape == (3, 2, 64, 56) and not masks[:, 1].any()
+    for mask, (x, y) in zip(masks[:, 0], ((20, 40), (10, 10), (34, 10)), strict=True):
+        true = np.zeros((64, 56))
+        true[y - 2 : y + 6, x - 2 : x + 12] = 1  # a fifth of ten wider on every side
+        np.testing.assert_array_equal(mask, true)
+
+
+def test_an_error_at_the_mouth_counts_by_the_boxes_and_one_elsewhere_not():
+    config = narrow(losses=dict(parts=5.0, keypoint_prior=0.0),
+                    data=dataclasses.replace(narrow().data, fields=(*FIELDS, "landmarks")))
+    batch = make_batch(config)
+    batch["landmarks"] = np.full((3, 4, 68, 2), 3.0, np.float32)
+    batch["landmarks"][:, :, 48] = (4, 8)
+    batch["landmarks"][:, :, 49:68] = (9, 11)  # columns 3 to 9, rows 7 to 11
+    rngs = Rngs(KEY, batch["example_id"])
+    truth = inputs.draw_pair(batch, rngs).truth
+
+    def of_parts(wrong):
+        loss, aux = systems.build(config).reconstruct({}, {}, {"frames": truth + wrong}, batch, rngs, Context())
+        assert float(loss) == pytest.approx(10 * float(aux.metrics["l1"]) + 5 * float(aux.metrics["parts"]), rel=1e-5)
+        return float(aux.metrics["parts"])
+
+    mouth = np.zeros((16, 16, 1), np.float32)
+    mouth[7:12, 3:10] = 0.3
+    assert of_parts(mouth) == pytest.approx(0.3**2 / 3, rel=1e-5)
+    elsewhere = np.full((16, 16, 1), 0.3, np.float32) * (mouth == 0)
+    elsewhere[3, 3] = elsewhere[2, 2] = elsewhere[2, 3] = elsewhere[3, 2] = 0  # the eyes, all in one place
+    assert of_parts(elsewhere) == 0
+
+
 def test_pairs_without_faces_change_nothing():
     config = narrow()
     _, state, step = entered(config, "reconstruction")
@@ -276,6 +328,9 @@ def test_pairs_without_faces_change_nothing():
     (dict(data=dict(stride=12)), "at least 0.5 s apart; use a window of 2 or more and a stride of 13 or more"),
     (dict(losses=dict(perceptual=10.0)), "losses.vgg19 names no weights: convert the public file"),
     (dict(losses=dict(pixel=0.0)), "nothing asks for the true frame"),
+    (dict(losses=dict(perceptual=1.0, judge="face_loss")), "lacks 'landmarks'; add it"),
+    (dict(losses=dict(parts=1.0)), "lacks 'landmarks'; add it, or set losses.parts 0"),
+    (dict(losses=dict(judge="face_metric")), "'face_metric' is there to measure, .* use face_loss"),
     (dict(generator=dict(decoder_channels=(4, 4))), "halve the picture 1 times"),
     (dict(generator=dict(motion_channels=(4, 4, 4, 4))), r"square whose side is a multiple of 32"),
 ])

@@ -16,7 +16,7 @@ def feature_l1(
     """Sum over layers and sizes of the mean absolute difference of features.
 
     Args:
-        look: pictures [b, H, W, 3] -> {layer: [b, h, w, C]}.
+        look: pictures [b, H, W, 3] -> {layer: [b, ...]}.
         generated: [b, H, W, 3] pictures.
         truth: the same shape; no gradient flows into it.
         sizes: the pictures as they are, halved, and so on.

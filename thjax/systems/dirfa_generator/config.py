@@ -49,7 +49,8 @@ class GeneratorConfig:
     decoder_features: int = 256
     """Channels of the warped features."""
     decoder_units: bool = False
-    """Action units also scale and shift the warped features, channel by channel: lips need not wait for keypoints."""
+    """Action units also scale and shift the warped features, place by place of the face: lips and lids need not wait
+    for keypoints."""
     decoder_blocks: int = 6
     """Residual blocks of the decoder."""
     decoder_channels: tuple[int, ...] = (128, 64)
@@ -96,10 +97,17 @@ class LossConfig:
     """Of the mean L1 over pixels in [0, 1]; the paper has none."""
     squared: float = 0.0
     """Of the mean squared error over pixels in [0, 1], which is what PSNR counts; the paper has none."""
+    parts: float = 0.0
+    """Of the mean squared error inside the boxes of mouth and eyes, each box by itself; needs the field `landmarks`. A
+    twentieth of the picture, in which nearly all shows that action units move; the paper has none."""
     perceptual: float = 10.0
-    """lambda_rec, of the L1 between VGG-19's features (eq. 9); 0 leaves the network out."""
+    """lambda_rec, of the L1 between features of VGG-19 (eq. 9), or of `judge`; 0 leaves the network out."""
     vgg19: str = ""
-    """Folder of VGG-19's weights, made by `thjax weights convert vgg19`; needed where `perceptual` is above 0."""
+    """Folder of VGG-19's weights, made by `thjax weights convert vgg19`."""
+    judge: str = ""
+    """The judge of faces that looks where `vgg19` names nothing: `face_loss`, which ships, or another file of `thjax
+    judges train face_loss`; needs the field `landmarks`. Its layers are compared, and what it reads of expression and
+    blinks."""
     pyramid: int = 4
     """Sizes of the picture that VGG-19 sees, each half the one before."""
     adversarial: float = 1.0
@@ -114,14 +122,17 @@ class LossConfig:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name != "vgg19" and value < 0:
+            if field.name not in ("vgg19", "judge") and value < 0:
                 raise ValueError(f"losses.{field.name} {value} must be 0 or more")
-        if self.perceptual and not self.vgg19:
+        if self.perceptual and not self.vgg19 and not self.judge:
             raise ValueError(
                 "losses.perceptual compares features of VGG-19 and losses.vgg19 names no weights: convert the public "
-                "file with `thjax weights convert vgg19` and give its folder, or set losses.perceptual 0 and "
-                "losses.pixel above 0"
+                "file with `thjax weights convert vgg19` and give its folder; or set losses.judge face_loss; or set "
+                "losses.perceptual 0 and losses.pixel above 0"
             )
+        if self.judge.removesuffix(".safetensors").endswith("_metric"):
+            raise ValueError(f"losses.judge {self.judge!r} is there to measure, and what trained by it could not be "
+                             "measured by it; use face_loss")
         if not self.pixel and not self.squared and not self.perceptual:
             raise ValueError("losses.pixel, losses.squared and losses.perceptual are all 0: nothing asks for the true "
                              "frame")
@@ -181,6 +192,12 @@ class Config(RunConfig):
         super().__post_init__()
         if missing := [name for name in FIELDS if name not in self.data.fields]:
             raise ValueError(f"data.fields {self.data.fields} lacks {missing}, which dirfa_generator needs")
+        if self.losses.perceptual and not self.losses.vgg19 and "landmarks" not in self.data.fields:
+            raise ValueError(f"losses.judge {self.losses.judge!r} looks at faces upright, and data.fields "
+                             f"{self.data.fields} lacks 'landmarks'; add it")
+        if self.losses.parts and "landmarks" not in self.data.fields:
+            raise ValueError(f"losses.parts {self.losses.parts} looks where landmarks are, and data.fields "
+                             f"{self.data.fields} lacks 'landmarks'; add it, or set losses.parts 0")
         if self.data.window < 2 or self.data.stride < LEAST_APART * FPS:
             raise ValueError(
                 f"data.window {self.data.window}, data.stride {self.data.stride}: a pair needs two frames at least "

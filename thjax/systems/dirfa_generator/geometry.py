@@ -12,12 +12,18 @@ from thjax.core.precision import policy
 from thjax.face3d.camera import rotation_matrix
 from thjax.systems.motion_sampler import CHANNELS
 
-__all__ = ["CHANNELS", "MOST", "ROTATION", "TRANSLATION", "UNITS", "in_picture", "moved", "vectors"]
+__all__ = ["CHANNELS", "ROTATION", "TRANSLATION", "UNITS", "USUAL", "in_picture", "moved", "on_face", "vectors"]
 
 UNITS, TRANSLATION, ROTATION = slice(0, 17), slice(17, 20), slice(20, 23)
 """Of Z, `CHANNELS`: 17 intensities, 0 to 5; Tx Ty Tz in mm of the stored crop; Rx Ry Rz in rad."""
-MOST = 5.0
-"""Strongest intensity of an action unit."""
+USUAL = 0.6
+"""Deviation of a common action unit's intensity, by which the networks are told all of them: over 5, their range, most
+would hardly move an input, and what they do be learnt last."""
+
+
+FACE_MIDDLE, FACE_HALF = (0.0, 22.0, -65.0), 80.0
+"""Middle of the square that holds a face from brows to chin, upright behind lips and lids, and half its side; mm in
+the embedded head, and near enough in others: what lies on it is learnt."""
 
 
 def vectors(au: jax.Array, pose: jax.Array) -> jax.Array:
@@ -57,3 +63,25 @@ def in_picture(canonical: jax.Array, z: jax.Array, source_depth: jax.Array) -> j
     turned = jnp.einsum("bij,bkj->bki", rotation_matrix(z[..., ROTATION]), canonical)
     x, y, depth = jnp.moveaxis(head[:, None] + turned, -1, 0)
     return jnp.stack([distance * x / depth, distance * y / depth, depth - distance], axis=-1)
+
+
+def on_face(z: jax.Array, height: int, width: int) -> jax.Array:
+    """Where lines of sight meet the square of a face.
+
+    Args:
+        z: [B, 23] of the frame.
+        height, width: pixels of a square picture, or positions of a map of it.
+
+    Returns:
+        [B, H, W, 3] for every position: x to the picture's right and y down in the head's own axes, -1 and 1 at the
+        square's edges; the third is 0. Heads that look away by 84 degrees or more are seen as at that.
+    """
+    y, x = jnp.meshgrid((2 * jnp.arange(height) + 1) / height - 1, (2 * jnp.arange(width) + 1) / width - 1,
+                        indexing="ij")
+    sight = jnp.stack([x / (2 * FOCAL), y / (2 * FOCAL), jnp.ones_like(x)], axis=-1).astype(z.dtype)
+    turn = rotation_matrix(z[..., ROTATION])
+    sight = jnp.einsum("bji,hwj->bhwi", turn, sight)
+    head = jnp.einsum("bji,bj->bi", turn, z[..., TRANSLATION]) + jnp.asarray(FACE_MIDDLE, z.dtype)
+    far = head[:, None, None, 2] / jnp.maximum(sight[..., 2], 0.1)
+    met = (far[..., None] * sight - head[:, None, None])[..., :2] / FACE_HALF
+    return jnp.pad(met, ((0, 0),) * 3 + ((0, 1),))

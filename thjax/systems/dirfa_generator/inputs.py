@@ -19,6 +19,11 @@ from thjax.systems.dirfa_generator.geometry import CHANNELS, vectors
 SMALLEST_DEVIATION = 1e-3
 """Where a channel does not move in the whole corpus; intensities, mm or rad."""
 
+PARTS = (tuple(range(48, 68)), (*range(17, 22), *range(36, 42)), (*range(22, 27), *range(42, 48)))
+"""Landmarks of the mouth, and of each eye with its brow."""
+PART_MARGIN = 0.2
+"""Of a part's width, that its box is wider on every side."""
+
 
 class Pair(struct.PyTreeNode):
     """Two frames of every track.
@@ -27,6 +32,7 @@ class Pair(struct.PyTreeNode):
         picture, z: [B, H, W, 3] in [0, 1] and [B, 23] of the source.
         truth, driving: the same of the frame to be drawn.
         valid: [B], one where the faces of both were found.
+        points: [B, 68, 2] landmarks of `truth`, pixels; None where the batch has none.
     """
 
     picture: jax.Array
@@ -34,6 +40,7 @@ class Pair(struct.PyTreeNode):
     truth: jax.Array
     driving: jax.Array
     valid: jax.Array
+    points: jax.Array | None = None
 
 
 def draw_pair(batch: Batch, rngs: Rngs) -> Pair:
@@ -57,13 +64,36 @@ def draw_pair(batch: Batch, rngs: Rngs) -> Pair:
     z = jnp.where(valid[..., None], z, nobody())
     return Pair(
         to_unit(take(frames, source)), take(z, source), to_unit(take(frames, target)), take(z, target),
-        found.astype(policy("f32").params),
+        found.astype(policy("f32").params), take(batch["landmarks"], target) if "landmarks" in batch else None,
     )
 
 
 def nobody() -> jax.Array:
     """[23]: a face at rest a metre away."""
     return jnp.zeros(len(CHANNELS)).at[CHANNELS.index("Tz")].set(1000.0)
+
+
+def part_masks(points: jax.Array, height: int, width: int) -> jax.Array:
+    """Where expressions show: boxes of the mouth and of each eye with its brow.
+
+    Args:
+        points: [B, 68, 2] x, y in pixels, pixel centres at +0.5; NaN where unknown.
+        height: rows of a frame.
+        width: columns of a frame.
+
+    Returns:
+        [3, B, H, W] 1 inside a box, 0 outside and where its points are unknown.
+    """
+    x, y = jnp.arange(width) + 0.5, jnp.arange(height) + 0.5
+    masks = []
+    for part in PARTS:
+        low, high = points[:, list(part)].min(axis=1), points[:, list(part)].max(axis=1)
+        margin = PART_MARGIN * (high[:, :1] - low[:, :1])
+        low, high = low - margin, high + margin
+        in_x = (x >= low[:, :1]) & (x <= high[:, :1])
+        in_y = (y >= low[:, 1:]) & (y <= high[:, 1:])
+        masks.append(in_y[:, :, None] & in_x[:, None, :])
+    return jnp.stack(masks).astype(points.dtype)
 
 
 def to_unit(pixels: jax.Array) -> jax.Array:

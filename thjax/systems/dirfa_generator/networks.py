@@ -15,7 +15,7 @@ from thjax.blocks.patch_discriminator import PatchDiscriminator
 from thjax.blocks.volume_decoder import Flatten, PlainDecoder, SpadeDecoder
 from thjax.blocks.warp3d import coordinate_grid, warp3d
 from thjax.systems.dirfa_generator.config import Config, GeneratorConfig
-from thjax.systems.dirfa_generator.geometry import CHANNELS, MOST, TRANSLATION, UNITS, in_picture
+from thjax.systems.dirfa_generator.geometry import CHANNELS, TRANSLATION, UNITS, USUAL, in_picture, on_face
 
 PICTURE_RANGE = 0.98
 """Share of the photograph's range that a residual output copies: the logit of full white or black is infinite."""
@@ -83,27 +83,37 @@ class Deformation(nn.Module):
     @nn.compact
     def __call__(self, units: jax.Array) -> jax.Array:
         """[B, 17], 0 to 5 -> [B, K, 3] f32."""
-        x = (units / MOST).astype(self.dtype)
+        x = (units / USUAL).astype(self.dtype)
         for i, features in enumerate(self.hidden):
             x = nn.relu(nn.Dense(features, dtype=self.dtype, param_dtype=float, name=f"hidden_{i}")(x))
         x = nn.Dense(3 * self.keypoints, dtype=self.dtype, param_dtype=float, kernel_init=SMALL, name="shift")(x)
         return x.reshape(-1, self.keypoints, 3).astype(units.dtype)
 
 
-class UnitsInFeatures(nn.Module):
-    """Action units scale and shift a map of features, channel by channel (FiLM, Perez et al. 2018)."""
+class UnitsOnFace(nn.Module):
+    """Action units scale and shift a map of features (FiLM, Perez et al. 2018), each place of the face by itself.
 
+    What scales and shifts is drawn on a square of the face (`geometry.on_face`), which the frame's pose lays into the
+    picture: an eye's lids are then told by parameters of their own, wherever the head is.
+
+    Attributes:
+        side: cells along the square's side.
+        hidden: features that all cells are told of the action units.
+        dtype: of the computation.
+    """
+
+    side: int = 16
     hidden: int = 64
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, units: jax.Array) -> jax.Array:
-        """[B, H, W, C] and [B, 17], 0 to 5 -> [B, H, W, C]."""
+    def __call__(self, x: jax.Array, z: jax.Array) -> jax.Array:
+        """[B, H, W, C] and Z [B, 23] of the frame -> [B, H, W, C]; outside the square as it was."""
         common = dict(dtype=self.dtype, param_dtype=float)
-        hidden = nn.relu(nn.Dense(self.hidden, **common, name="hidden")((units / MOST).astype(self.dtype)))
-        scale, shift = jnp.split(
-            nn.Dense(2 * x.shape[-1], kernel_init=SMALL, **common, name="scale_and_shift")(hidden)[:, None, None], 2, -1
-        )
+        hidden = nn.relu(nn.Dense(self.hidden, **common, name="hidden")((z[:, UNITS] / USUAL).astype(self.dtype)))
+        cells = nn.Dense(self.side**2 * 2 * x.shape[-1], kernel_init=SMALL, **common, name="scale_and_shift")(hidden)
+        square = cells.reshape(len(x), 1, self.side, self.side, -1)
+        scale, shift = jnp.split(warp3d(square, on_face(z, *x.shape[1:3])), 2, -1)
         return x * (1 + scale) + shift
 
 
@@ -131,7 +141,7 @@ class Generator(nn.Module):
         self.motion = DenseMotion(c.motion_channels, kernel=c.motion_kernel, shrink=c.motion_shrink, **common)
         self.flatten = Flatten(c.decoder_features, **common)
         if c.decoder_units:
-            self.units = UnitsInFeatures(dtype=self.dtype)
+            self.units = UnitsOnFace(dtype=self.dtype)
         if c.decoder == "spade":
             self.decoder = SpadeDecoder(c.spade_features, c.decoder_blocks, c.decoder_channels, self.dtype)
         else:
@@ -160,7 +170,7 @@ class Generator(nn.Module):
         warped = warp3d(source.volume, motion.places)
         features = self.flatten(warped, motion.occlusion.astype(self.dtype), how)
         if self.config.decoder_units:
-            features = self.units(features, z[:, UNITS])
+            features = self.units(features, z)
         logits = self.decoder(features, how)
         logits = logits.astype(source.picture.dtype)
         if self.config.output == "residual":

@@ -13,18 +13,18 @@ from thjax.core.precision import policy
 from thjax.core.rngs import Rngs
 from thjax.engine import Aux, Batch, Ema, GradPhase, Network, Source, Stage, Trained, Until
 from thjax.engine.stage import Nets
+from thjax.judges import face
 from thjax.losses import features, keypoints, least_squares
 from thjax.optim import make_optimizer
 from thjax.pretrained import vgg19
-from thjax.systems.dirfa_generator import networks
+from thjax.systems.dirfa_generator import networks, seeing
 from thjax.systems.dirfa_generator.animator import Animator
 from thjax.systems.dirfa_generator.config import Config
 from thjax.systems.dirfa_generator.evaluators import make_reconstruction
 from thjax.systems.dirfa_generator.geometry import CHANNELS, TRANSLATION
-from thjax.systems.dirfa_generator.inputs import Scale, draw_pair, moments
+from thjax.systems.dirfa_generator.inputs import Scale, draw_pair, moments, part_masks
 
-GENERATOR, DISCRIMINATOR, SEEING = "generator", "discriminator", "vgg19"
-LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+GENERATOR, DISCRIMINATOR, VGG = "generator", "discriminator", "vgg19"
 
 
 def build(config: Config) -> "DirfaGenerator":
@@ -59,15 +59,23 @@ class DirfaGenerator:
 
     @functools.cached_property
     def networks(self) -> Mapping[str, Network]:
-        """`generator`, `discriminator`, and `vgg19` where a loss reads it."""
+        """`generator`, `discriminator`, and `vgg19` or `face_loss` where a loss reads it."""
         c, dtype = self.config, policy(self.config.precision).compute
         picture = jnp.zeros((1, c.data.crop.height, c.data.crop.width, 3))
         z = jnp.zeros((1, len(CHANNELS))).at[:, TRANSLATION].set(1.0)
         made = {GENERATOR: _network(networks.make_generator(c, dtype), picture, z, z),
                 DISCRIMINATOR: _network(networks.make_discriminator(c, dtype), picture)}
-        if c.losses.perceptual:
-            made[SEEING] = _network(vgg19.VGG19(dtype=dtype), picture)
+        if self._seeing == VGG:
+            made[VGG] = _network(vgg19.VGG19(dtype=dtype), picture)
+        elif self._seeing:
+            made[self._seeing] = _network(face.Network(seeing.JUDGE_SIZES), *seeing.judge_inputs())
         return made
+
+    @property
+    def _seeing(self) -> str:
+        """The network of the perceptual loss; "" without one."""
+        w = self.config.losses
+        return "" if not w.perceptual else VGG if w.vgg19 else seeing.FACE_JUDGE
 
     @functools.cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -79,20 +87,21 @@ class DirfaGenerator:
             data=c.data, shared=self.draw, shared_trains=(GENERATOR,), evaluate=("reconstruction",),
             ema=Ema((GENERATOR,), c.optimizers.ema) if c.optimizers.ema else Ema(),
         )
-        seeing = {SEEING: Source("weights", c.losses.vgg19)} if c.losses.perceptual else {}
+        weights = c.losses.vgg19 or seeing.weights_of(c.losses.judge)
+        looking = {self._seeing: Source("weights", weights)} if self._seeing else {}
         learn = lambda loss: GradPhase((trained[GENERATOR],), loss, through_shared=True)
         stages = []
         if s.reconstruction_steps:
             stages.append(Stage(
                 "reconstruction", phases=(learn(self.reconstruct),), until=Until(steps=s.reconstruction_steps),
-                init={GENERATOR: Source()} | seeing, **common,
+                init={GENERATOR: Source()} | looking, **common,
             ))
         if s.steps or s.epochs:
             taken = Source("previous") if stages else Source()
             stages.append(Stage(
                 "adversarial", phases=(GradPhase((trained[DISCRIMINATOR],), self.discriminate), learn(self.deceive)),
                 until=Until(steps=s.steps or None, epochs=s.epochs or None),
-                init={GENERATOR: taken, DISCRIMINATOR: Source()} | seeing, **common,
+                init={GENERATOR: taken, DISCRIMINATOR: Source()} | looking, **common,
             ))
         return tuple(stages)
 
@@ -129,10 +138,11 @@ class DirfaGenerator:
         if w.squared:
             metrics["squared"] = ctx.mean(jnp.square(shared["frames"] - pair.truth), pair.valid)
             loss = loss + w.squared * metrics["squared"]
+        if w.parts:
+            metrics["parts"] = self._part_error(shared["frames"], pair, ctx)
+            loss = loss + w.parts * metrics["parts"]
         if w.perceptual:
-            metrics["perceptual"] = features.feature_l1(
-                functools.partial(self._look, nets[SEEING]), shared["frames"], pair.truth, w.pyramid, pair.valid, ctx
-            )
+            metrics["perceptual"] = self._unlike(nets, shared["frames"], pair, ctx)
             loss = loss + w.perceptual * metrics["perceptual"]
         if w.keypoint_prior:
             metrics["keypoint_prior"] = keypoints.prior(shared["points"], pair.valid, ctx)
@@ -175,6 +185,13 @@ class DirfaGenerator:
         """Squared error of the Z that a frame shows; its translation is where the head stands in it."""
         return ctx.mean(jnp.square(seen - self.scale.standardised(pair.driving)), pair.valid)
 
+    def _part_error(self, frames: jax.Array, pair, ctx: Context) -> jax.Array:
+        """Squared error inside the boxes of mouth and eyes, the mean over each box and then over boxes."""
+        masks = part_masks(pair.points, *frames.shape[1:3])
+        wrong = jnp.square(frames - pair.truth).mean(axis=-1)
+        inside = (masks * wrong).sum(axis=(2, 3)) / jnp.maximum(masks.sum(axis=(2, 3)), 1)
+        return ctx.mean(inside.mean(axis=0), pair.valid)
+
     def _disagreement(self, params, nets: Nets, pair, ctx: Context) -> jax.Array:
         """Canonical keypoints of the two frames of a pair: one head, so the same points."""
         module, variables = self.networks[GENERATOR].module, nets[GENERATOR].variables
@@ -184,10 +201,15 @@ class DirfaGenerator:
         )[0]
         return keypoints.agreement(find(pair.picture), find(pair.truth), pair.valid, ctx)
 
-    def _look(self, net, pictures: jax.Array) -> dict[str, jax.Array]:
-        """What VGG-19 sees of pictures [b, H, W, 3] in [0, 1], at the first layer of each of its stages."""
-        found = self.networks[SEEING].module.apply({"params": net.params}, vgg19.normalise(pictures))
-        return {layer: found[layer] for layer in LAYERS}
+    def _unlike(self, nets: Nets, frames: jax.Array, pair, ctx: Context) -> jax.Array:
+        """How unlike drawn and true frames look to the network that the config names."""
+        name = self._seeing
+        module, net, sizes = self.networks[name].module, nets[name], self.config.losses.pyramid
+        if name == VGG:
+            look = seeing.vgg_look(module, net)
+        else:  # it sees faces upright and at one size
+            look, sizes = seeing.face_look(module, net, pair.points), 1
+        return features.feature_l1(look, frames, pair.truth, sizes, pair.valid, ctx)
 
 
 def _network(module, *inputs) -> Network:
