@@ -19,6 +19,7 @@ def test_executors_agree_in_float64():
     run_tests("tests/parallel/eight_devices.py", x64=True, quick=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.multi_process
 def test_executors_agree_on_a_real_topology_made_narrow():
     run_tests("tests/parallel/eight_devices_real.py", x64=True, quick=True)
