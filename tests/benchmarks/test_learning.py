@@ -14,6 +14,11 @@ def result(system):
     return json.loads((RESULTS / f"{system}.json").read_text())
 
 
+def test_other_weights_to_learn_from_make_a_result_stale(monkeypatch):
+    monkeypatch.setattr("benchmarks.learn.files.sha256", lambda path: "another")
+    assert list(stale("dirfa_generator", result("dirfa_generator"))) == ["files"]
+
+
 @pytest.mark.learning
 @pytest.mark.parametrize("system", sorted(LEARNING))
 def test_results_belong_to_this_code(system):
@@ -144,4 +149,5 @@ class TestGenerator:
     def test_channels_that_the_judge_reads_back(self, seed):
         read = result("dirfa_generator")["read_back"][SEEDS.index(seed)]
         assert read["share"] >= READABLE and not read["below"]
-        assert {"AU14", "AU20", "AU25", "AU26", "AU45", "Rx", "Ry", "Rz"}.isdisjoint(read["not_readable"])
+        asked = {"AU14", "AU17", "AU20", "AU23", "AU25", "AU26", "AU45", "Tx", "Ty", "Rx", "Ry", "Rz"}
+        assert asked.isdisjoint(read["not_readable"])

@@ -28,9 +28,8 @@ from thjax.blocks.feature_layers import Pass  # noqa: E402
 from thjax.core.context import Context  # noqa: E402
 from thjax.core.data_spec import CropSpec  # noqa: E402
 from thjax.core.rngs import Rngs  # noqa: E402
-from thjax.face3d.camera import Camera, project, transform  # noqa: E402
 from thjax.losses import keypoints, least_squares  # noqa: E402
-from thjax.systems.dirfa_generator import geometry, inputs  # noqa: E402
+from thjax.systems.dirfa_generator import inputs  # noqa: E402
 from thjax.systems.dirfa_generator.config import FIELDS  # noqa: E402
 
 # ---- networks against torch
@@ -70,16 +69,27 @@ def test_of_full_size_too(variant, torch_in_float64):
     assert largest_difference(gradients) <= 1e-6
 
 
-def of_both(config, pairs, compiled=quick_jit):
+@pytest.mark.full_size
+@pytest.mark.timeout(3600)
+def test_of_the_faithful_variant_on_its_own_pictures():
+    """On 256 pixels, in float32, of which frames and gradients of float64 would take twice the memory."""
+    config = dataclasses.replace(variants.get_config("vox256"), precision="f32")
+    frames, gradients = of_both(config, pairs=1, compiled=jax.jit, dtype="f4")
+    assert frames["ours"].shape == (1, 256, 256, 3) and frames["ours"].dtype == np.float32
+    np.testing.assert_allclose(frames["ours"], frames["twin"], atol=1e-4)
+    assert largest_difference(gradients) <= 1e-3
+
+
+def of_both(config, pairs, compiled=quick_jit, dtype="f8"):
     """Frames [N, H, W, 3], and the gradients of a random weighting of them by every parameter, ours and the twin's."""
-    with jax.enable_x64(True):
+    with jax.enable_x64(dtype == "f8"):
         network = systems.build(config).networks["generator"]
-        given = tuple(part.astype("f8") for part in inputs_for(config, n=pairs))
+        given = tuple(part.astype(dtype) for part in inputs_for(config, n=pairs))
         shapes = jax.eval_shape(network.init, KEY)
-        twin = randomise(Generator(config.generator)).double().train()
-        variables = jax.tree.map(lambda leaf: leaf.astype("f8"), of_twin(twin, shapes))
+        twin = randomise(Generator(config.generator)).to(torch.float64 if dtype == "f8" else torch.float32).train()
+        variables = jax.tree.map(lambda leaf: leaf.astype(dtype), of_twin(twin, shapes))
         params, others = variables.pop("params"), variables
-        ahead = np.random.default_rng(5).standard_normal(given[0].shape)
+        ahead = np.random.default_rng(5).standard_normal(given[0].shape).astype(dtype)
 
         @compiled
         def run(params):
@@ -147,55 +157,6 @@ def test_every_variant_has_the_twins_weights(variant):
             theirs = sum(value.numel() for value in twin(section).parameters())
         shapes = jax.eval_shape(system.networks[name].init, KEY)["params"]
         assert sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)) == theirs == count
-
-
-# ---- geometry
-
-
-def test_points_of_a_head_are_seen_where_the_camera_projects_them():
-    rng, side = np.random.default_rng(0), 64
-    head = rng.uniform(-60, 60, (5, 3))
-    source = np.concatenate([np.zeros(17), [5, 8, 820, 0.05, -0.1, 0.03]]).astype("f4")
-    driving = source + np.concatenate([np.zeros(17), [4, -3, 25, 0.06, 0.08, -0.04]]).astype("f4")
-    canonical = head * 2 * geometry.FOCAL / source[19]
-    camera = Camera(geometry.FOCAL * side, side, side)
-    for z in (source, driving):
-        pixels = project(transform(head, z[17:].astype("f8")), camera)
-        ours = geometry.in_picture(canonical[None].astype("f4"), z[None], source[None, 19])
-        np.testing.assert_allclose((ours[0, :, :2] + 1) * side / 2, pixels, atol=1e-4)
-
-
-def test_a_line_of_sight_meets_the_face_where_the_camera_shows_that_place():
-    side, rng = 24, np.random.default_rng(1)
-    pose = np.array([5, 8, 820, 0, 0, 0]) + rng.uniform(-1, 1, (6, 6)) * [20, 20, 60, 0.4, 0.5, 0.3]
-    z = np.concatenate([rng.uniform(0, 5, (6, 17)), pose], 1).astype("f4")
-    met = np.asarray(geometry.on_face(z, side, side), np.float64)
-    assert not met[..., 2].any() and (np.abs(met[..., :2]).max(-1) < 1).mean((1, 2)).min() > 0.2
-    points = geometry.FACE_MIDDLE + geometry.FACE_HALF * met.reshape(6, -1, 3)
-    pixels = project(transform(points, pose), Camera(geometry.FOCAL * side, side, side))
-    down, right = np.indices((side, side)) + 0.5
-    np.testing.assert_allclose(pixels, np.broadcast_to(np.stack([right, down], -1).reshape(-1, 2), pixels.shape),
-                               atol=1e-3)
-
-
-@pytest.mark.parametrize("channel, axis, sign", [("Rx", 1, 1), ("Ry", 0, -1), ("Tx", 0, 1), ("Ty", 1, 1)])
-def test_the_nose_goes_where_the_head_turns(channel, axis, sign):
-    """Nodding takes it down, positive yaw to the image's left; translation along its axis."""
-    rest = np.zeros((1, 23), "f4")
-    rest[:, 19] = 800
-    turned = rest.copy()
-    turned[:, geometry.CHANNELS.index(channel)] = 0.1 if channel.startswith("R") else 10
-    nose = np.array([[[0, 0, -0.4]]], "f4")
-    before, after = (np.asarray(geometry.in_picture(nose, z, rest[:, 19]))[0, 0] for z in (rest, turned))
-    assert sign * (after - before)[axis] > 0.02
-    assert abs((after - before)[1 - axis]) < 1e-6
-
-
-def test_a_motion_counts_from_its_own_rest():
-    source, driving = np.arange(23.0), np.full(23, 100.0)
-    z = geometry.moved(source, driving, np.array([100.0, 99.0, 90.0]))
-    np.testing.assert_array_equal(z[geometry.TRANSLATION], source[geometry.TRANSLATION] + [0, 1, 10])
-    np.testing.assert_array_equal(np.delete(z, [17, 18, 19]), 100)
 
 
 # ---- pairs and losses

@@ -103,6 +103,24 @@ def test_the_loss_counts_faces_that_were_found():
     assert float(of(drawn, without)[1]["perceptual"]) == pytest.approx(0, abs=1e-4)
 
 
+def test_a_face_that_was_not_found_leaves_the_gradient_whole():
+    """The loader's landmarks of nobody are zeros."""
+    config = narrow(losses=dict(perceptual=3.0, judge="face_loss", parts=5.0, keypoint_prior=0.0))
+    batch, (_, net) = make_batch(config), judge()
+    batch["landmarks"] = np.broadcast_to(faces(16, 3)[1][:, None], (3, 4, 68, 2)).copy()
+    batch["landmarks"][0], batch["valid"][0] = 0, 0
+    rngs, system = Rngs(KEY, batch["example_id"]), systems.build(config)
+
+    @quick_jit
+    @jax.value_and_grad
+    def of(drawn):
+        return system.reconstruct({}, {seeing.FACE_JUDGE: net}, {"frames": drawn}, batch, rngs, Context())[0]
+
+    loss, gradient = of(np.random.default_rng(1).uniform(0, 1, (3, 16, 16, 3)).astype("f4"))
+    assert np.isfinite(loss) and np.isfinite(gradient).all()
+    assert not gradient[0].any() and gradient[1].any()
+
+
 def test_a_judge_comes_from_its_file_as_training_wrote_it(tmp_path):
     _, net = judge()
     path = tmp_path / "mine.safetensors"
@@ -112,6 +130,7 @@ def test_a_judge_comes_from_its_file_as_training_wrote_it(tmp_path):
     assert origins[seeing.FACE_JUDGE]["path"] == str(path)
     for ours, theirs in zip(jax.tree.leaves(donors[seeing.FACE_JUDGE]), jax.tree.leaves(net), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    quick_jit(system.networks["discriminator"].init)(KEY)  # made while shapes were traced, it would be of tracers
     with pytest.raises(UserError, match="nothing.safetensors has none"):
         lost = systems.build(narrow(losses=dict(perceptual=3.0, judge="nothing.safetensors")))
         load_donors(lost, lost.stages[0])

@@ -131,13 +131,15 @@ def abstract_state(system: System, config: RunConfig, stage_name: str) -> TrainS
     if stage_name not in names:
         raise UserError(f"the checkpoint is of stage {stage_name!r}; the system's stages are {names}")
 
+    networks = system.networks  # a system keeps what it makes here, so not while tracing
+
     def enter_up_to(key):
         state, previous = None, None
         for declared in system.stages[: names.index(stage_name) + 1]:
             stage = with_accumulation(declared, config.accumulate)
             loaded = [name for name, source in stage.init.items() if source.kind in ("checkpoint", "weights")]
-            donors = {name: init_network(system.networks[name], name, key) for name in loaded}
-            state = enter_stage(system.networks, stage, state, key, donors, previous)
+            donors = {name: init_network(networks[name], name, key) for name in loaded}
+            state = enter_stage(networks, stage, state, key, donors, previous)
             previous = stage
         return state
 

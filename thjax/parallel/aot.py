@@ -88,11 +88,11 @@ def compile_for(topology: str, system: System, stage: Stage, config: RunConfig, 
     held = with_accumulation(stage, config.accumulate)
     mesh = topology_mesh(topology, config.parallel.fsdp, config.parallel.tensor)
     executor = compile_step(held, config.parallel, config.guard, config.accumulate, mesh, axes)
-    key = jax.random.key(config.seed)
+    key, networks = jax.random.key(config.seed), system.networks
 
     def enter(key):
-        fresh = {name: init_network(system.networks[name], name, key) for name in stage.init}
+        fresh = {name: init_network(networks[name], name, key) for name in stage.init}
         sources = {name: dataclasses.replace(source, kind="weights") for name, source in stage.init.items()}
-        return enter_stage(system.networks, dataclasses.replace(held, init=sources), None, key, fresh)
+        return enter_stage(networks, dataclasses.replace(held, init=sources), None, key, fresh)
 
     return compile_cost(executor, jax.eval_shape(enter, key), batch, key)

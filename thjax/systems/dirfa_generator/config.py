@@ -98,8 +98,8 @@ class LossConfig:
     squared: float = 0.0
     """Of the mean squared error over pixels in [0, 1], which is what PSNR counts; the paper has none."""
     parts: float = 0.0
-    """Of the mean squared error inside the boxes of mouth and eyes, each box by itself; needs the field `landmarks`. A
-    twentieth of the picture, in which nearly all shows that action units move; the paper has none."""
+    """Of the mean squared error inside the boxes of mouth and eyes, each box by itself; needs the field `landmarks`. An
+    eighth of the picture, in which nearly all shows that action units move; the paper has none."""
     perceptual: float = 10.0
     """lambda_rec, of the L1 between features of VGG-19 (eq. 9), or of `judge`; 0 leaves the network out."""
     vgg19: str = ""

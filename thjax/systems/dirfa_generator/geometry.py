@@ -74,7 +74,8 @@ def on_face(z: jax.Array, height: int, width: int) -> jax.Array:
 
     Returns:
         [B, H, W, 3] for every position: x to the picture's right and y down in the head's own axes, -1 and 1 at the
-        square's edges; the third is 0. Heads that look away by 84 degrees or more are seen as at that.
+        square's edges; the third is 0. Lines of sight along the square, within 6 degrees, or through its back lie
+        outside: 2.
     """
     y, x = jnp.meshgrid((2 * jnp.arange(height) + 1) / height - 1, (2 * jnp.arange(width) + 1) / width - 1,
                         indexing="ij")
@@ -84,4 +85,5 @@ def on_face(z: jax.Array, height: int, width: int) -> jax.Array:
     head = jnp.einsum("bji,bj->bi", turn, z[..., TRANSLATION]) + jnp.asarray(FACE_MIDDLE, z.dtype)
     far = head[:, None, None, 2] / jnp.maximum(sight[..., 2], 0.1)
     met = (far[..., None] * sight - head[:, None, None])[..., :2] / FACE_HALF
+    met = jnp.where(sight[..., 2:] > 0.1, met, 2)
     return jnp.pad(met, ((0, 0),) * 3 + ((0, 1),))

@@ -32,7 +32,7 @@ class Pair(struct.PyTreeNode):
         picture, z: [B, H, W, 3] in [0, 1] and [B, 23] of the source.
         truth, driving: the same of the frame to be drawn.
         valid: [B], one where the faces of both were found.
-        points: [B, 68, 2] landmarks of `truth`, pixels; None where the batch has none.
+        points: [B, 68, 2] landmarks of `truth`, pixels, NaN where no face was found; None where the batch has none.
     """
 
     picture: jax.Array
@@ -62,9 +62,12 @@ def draw_pair(batch: Batch, rngs: Rngs) -> Pair:
     frames, z = batch["frames"], vectors(batch["au"], batch["pose"])
     # What no label is known of may hold anything; a depth of zero would divide.
     z = jnp.where(valid[..., None], z, nobody())
+    points = None
+    if "landmarks" in batch:
+        points = take(jnp.where(valid[..., None, None], batch["landmarks"], jnp.nan), target)
     return Pair(
         to_unit(take(frames, source)), take(z, source), to_unit(take(frames, target)), take(z, target),
-        found.astype(policy("f32").params), take(batch["landmarks"], target) if "landmarks" in batch else None,
+        found.astype(policy("f32").params), points,
     )
 
 

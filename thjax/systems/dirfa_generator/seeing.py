@@ -42,17 +42,15 @@ def face_look(module: face.Network, net, points: jax.Array) -> Look:
     Args:
         module: its network.
         net: its weights.
-        points: [b, 68, 2] true landmarks of the pictures, pixels; where they are not known any place is looked at.
+        points: [b, 68, 2] true landmarks of the pictures, pixels; where they are not known it sees something that no
+            picture changes.
     """
 
     def look(pictures):
-        height, width = pictures.shape[1:3]
-        somewhere = CANONICAL * np.float32(min(height, width))
-        stable = points[:, list(STABLE_LANDMARKS)]
-        stable = jnp.where(jnp.isfinite(stable).all((1, 2), keepdims=True), stable, somewhere)
+        views = [_view(255 * pictures, points, box, side) for box, side in ((FACE_BOX, FACE_SIDE),
+                                                                            (MOUTH_BOX, MOUTH_SIDE))]
         said, seen = module.apply(
-            {"params": net.params, **net.variables}, upright(255 * pictures, stable, FACE_BOX, FACE_SIDE),
-            upright(255 * pictures, stable, MOUTH_BOX, MOUTH_SIDE), method="read",
+            {"params": net.params, **net.variables}, *views, method="read",
             capture_intermediates=lambda part, method: isinstance(part, Norm) and method == "__call__",
             mutable=["intermediates"],
         )
@@ -62,9 +60,18 @@ def face_look(module: face.Network, net, points: jax.Array) -> Look:
     return look
 
 
-def judge_inputs() -> list[jax.Array]:
+def _view(pictures, points, box, side):
+    stable = points[:, list(STABLE_LANDMARKS)]
+    found = jnp.isfinite(stable).all((1, 2))[:, None, None]
+    view = upright(pictures, jnp.where(found, stable, CANONICAL), box, side)
+    # A view of one colour would have no gradient: the judge divides by its deviation.
+    nobody = jnp.broadcast_to(jnp.arange(side, dtype=view.dtype)[:, None], view.shape[1:])
+    return jnp.where(found[..., None], view, nobody)
+
+
+def judge_inputs() -> list[np.ndarray]:
     """Blank pictures of the three sides that the judge is initialised on."""
-    return [jnp.zeros((1, side, side, 3)) for side in (FINDER_SIDE, FACE_SIDE, MOUTH_SIDE)]
+    return [np.zeros((1, side, side, 3), np.float32) for side in (FINDER_SIDE, FACE_SIDE, MOUTH_SIDE)]
 
 
 def upright(pictures: jax.Array, stable: jax.Array, box: tuple[float, float, float], side: int) -> jax.Array:

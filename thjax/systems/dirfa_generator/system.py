@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from thjax.blocks.feature_layers import Pass
 from thjax.core.context import Context
@@ -61,8 +62,10 @@ class DirfaGenerator:
     def networks(self) -> Mapping[str, Network]:
         """`generator`, `discriminator`, and `vgg19` or `face_loss` where a loss reads it."""
         c, dtype = self.config, policy(self.config.precision).compute
-        picture = jnp.zeros((1, c.data.crop.height, c.data.crop.width, 3))
-        z = jnp.zeros((1, len(CHANNELS))).at[:, TRANSLATION].set(1.0)
+        # By numpy: made first while something is traced, they would be tracers, and be kept.
+        picture = np.zeros((1, c.data.crop.height, c.data.crop.width, 3), np.float32)
+        z = np.zeros((1, len(CHANNELS)), np.float32)
+        z[:, TRANSLATION] = 1.0
         made = {GENERATOR: _network(networks.make_generator(c, dtype), picture, z, z),
                 DISCRIMINATOR: _network(networks.make_discriminator(c, dtype), picture)}
         if self._seeing == VGG:
@@ -131,7 +134,8 @@ class DirfaGenerator:
         return {"frames": made.frames, "points": made.points}, {GENERATOR: updated}
 
     def reconstruct(self, params, nets: Nets, shared, batch: Batch, rngs: Rngs, ctx: Context):
-        """The generator's loss without discriminator: pixels, what VGG-19 sees (eq. 9), and keypoints."""
+        """The generator's loss without discriminator: pixels, boxes of mouth and eyes, what VGG-19 or the judge of
+        faces sees (eq. 9), and keypoints."""
         w, pair = self.config.losses, draw_pair(batch, rngs)
         metrics = {"l1": ctx.mean(abs(shared["frames"] - pair.truth), pair.valid)}
         loss = w.pixel * metrics["l1"]
