@@ -43,7 +43,7 @@ learn: env
 	@test -n "$(SYSTEM)" || { echo "say which: make learn SYSTEM=temporal_gan"; exit 2; }
 	$(RUN) -m benchmarks.learn $(SYSTEM)
 
-# The judges that measure, trained, examined on the test split, and put into the package.
+# All judges trained and examined on the test split; those that measure or that a variant trains by put into the package.
 judges: env
 	$(RUN) -m benchmarks.judges
 

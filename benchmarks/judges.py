@@ -8,14 +8,13 @@ code; weights that ship go into the package. tests/benchmarks/test_judges.py fai
 import argparse
 import dataclasses
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import time
 
-from benchmarks.learn import ONE_THREAD, RESULTS
+from benchmarks.learn import RESULTS, one_thread
 from benchmarks.staleness import code_hash
 
 COMMAND = "make judges"
@@ -57,7 +56,7 @@ def in_lanes(command: list[str], out: pathlib.Path) -> float:
     started = time.monotonic()
     lanes = [
         subprocess.Popen([sys.executable, *command, *(name for name in RECIPES if name.endswith(f"_{lane}")), "--out",
-                          str(out)], env=os.environ | ONE_THREAD)
+                          str(out)], env=one_thread())
         for lane in LANES
     ]
     if any([lane.wait() for lane in lanes]):

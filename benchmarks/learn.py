@@ -22,8 +22,6 @@ from benchmarks.staleness import ROOT, code_hash
 from thjax.core import files
 
 RESULTS = ROOT / "benchmarks" / "learning"
-ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "OMP_NUM_THREADS": "1"}
-"""Environment of runs side by side: two programs of one thread use two cores better than one of two."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +120,18 @@ def learn(system: str, work: pathlib.Path, split: str) -> dict:
     }
 
 
+def one_thread() -> dict[str, str]:
+    """Environment of runs side by side: two programs of one thread use two cores better than one of two."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
+    return os.environ | {"XLA_FLAGS": flags.strip(), "OMP_NUM_THREADS": "1"}
+
+
 def train(plan: Learning, corpus: pathlib.Path, work: pathlib.Path) -> dict[int, pathlib.Path]:
-    """Trains all seeds side by side, one thread each; returns their runs."""
+    """Trains all seeds, several of them side by side with one thread each; returns their runs."""
     runs = {seed: work / f"seed-{seed}" for seed in plan.seeds}
+    environment = one_thread() if len(runs) > 1 else os.environ
     lanes = [subprocess.Popen(_command("train", plan.variant, "--data", str(corpus), "--out", str(run), "--seed",
-                                       str(seed)), env=os.environ | ONE_THREAD) for seed, run in runs.items()]
+                                       str(seed)), env=environment) for seed, run in runs.items()]
     if any([lane.wait() for lane in lanes]):
         raise SystemExit("a seed failed, see above; with the same --work it goes on from its last checkpoint")
     return runs

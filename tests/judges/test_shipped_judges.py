@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.judges import RESULT, TRAINED_BY
+from configs import dirfa_generator
 from data_pipelines.synthetic.espeak import Espeak
 from thjax.evaluate.calibration import performances
 from thjax.evaluate.calibration.measuring import true_clip
@@ -36,6 +37,11 @@ def test_they_are_small_and_half_as_precise():
     sizes = {name: (shipped.FOLDER / f"{name}.safetensors").stat().st_size for name in SHIPPED}
     assert sum(size for name, size in sizes.items() if name.endswith("_metric")) <= LARGEST
     assert max(sizes[name] for name in TRAINED_BY) <= LARGEST_OF_LOSS
+
+
+def test_what_a_variant_trains_by_ships():
+    for variant in dirfa_generator.VARIANTS:
+        assert dirfa_generator.get_config(variant).losses.judge in ("", *TRAINED_BY)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

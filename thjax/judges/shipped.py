@@ -1,4 +1,5 @@
-"""The weights of judges: half precision in one safetensors file each; the `*_metric` ones lie in this package."""
+"""The weights of judges: half precision in one safetensors file each; those that measure, and those that a variant of
+configs/ trains by, lie in this package."""
 
 import functools
 from collections.abc import Mapping

@@ -102,11 +102,11 @@ def measure_everything(folder: Path, workers: int, report: Callable[[int, int], 
 
 
 def version() -> str:
-    """Changes with the weights of the judges and with the code that draws, plants and measures."""
+    """Changes with the weights of the judges that measure and with the code that draws, plants and measures."""
     root = Path(thjax.__file__).parent.parent
     worker = root / "data_pipelines" / "synthetic" / "espeak_worker.py"  # a process of its own, which nothing imports
     code = digest_of(sorted({*imported(__name__, root), worker}), root)
-    weights = [(path.name, tensors_hash(path)) for path in sorted(shipped.FOLDER.glob("*.safetensors"))]
+    weights = [(path.name, tensors_hash(path)) for path in sorted(shipped.FOLDER.glob("*_metric.safetensors"))]
     return fingerprint([code, weights])[:12]
 
 
