@@ -30,8 +30,9 @@ GENERATOR = (
     "--generator.channels", "4", "6",
     "--generator.volume_channels", "4", "--generator.motion_channels", "4", "6", "--generator.decoder_features", "6",
     "--generator.decoder_channels", "4", "--discriminator.channels", "4", "6", "8", "--data.batch", "4",
-    "--schedule.reconstruction_steps", "0", "--schedule.steps", "3", "--train.log_every", "1",
-    "--train.evaluate_every", "3", "--train.evaluate_clips", "1", "--train.checkpoint_every", "1",
+    "--schedule.reconstruction_steps", "0", "--schedule.steps", "3", "--losses.perceptual", "0",
+    "--train.log_every", "1", "--train.evaluate_every", "3", "--train.evaluate_clips", "1",
+    "--train.checkpoint_every", "1",
 )
 
 
