@@ -11,7 +11,7 @@ from thjax.parallel import aot, check_batch, compile_step, make_mesh
 
 @pytest.mark.multi_process
 def test_executors_agree_in_float32():
-    run_tests("tests/parallel/eight_devices.py", quick=True)
+    run_tests("tests/parallel/eight_devices.py", quick=True, skipped=6)
 
 
 @pytest.mark.multi_process

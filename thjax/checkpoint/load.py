@@ -134,6 +134,7 @@ def abstract_state(system: System, config: RunConfig, stage_name: str) -> TrainS
     networks = system.networks  # a system keeps what it makes here, so not while tracing
 
     def enter_up_to(key):
+        """The state at the stage's beginning, of the seed `key`."""
         state, previous = None, None
         for declared in system.stages[: names.index(stage_name) + 1]:
             stage = with_accumulation(declared, config.accumulate)

@@ -45,7 +45,7 @@ def topology_mesh(topology: str, fsdp: int = 1, tensor: int = 1) -> Mesh:
 
     try:
         described = topologies.get_topology_desc(topology_name=topology, platform="tpu")
-    except Exception as error:
+    except RuntimeError as error:  # of jax without libtpu, and of libtpu for a name
         raise RuntimeError(
             f"topology {topology!r} cannot be described: {error}. Compiling for TPU without one needs libtpu "
             "(pip install 'thjax[tpu]') and a name like 'v5e:2x2' or 'v4:2x2x1'"

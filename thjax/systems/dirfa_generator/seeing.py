@@ -30,6 +30,7 @@ def vgg_look(module: vgg19.VGG19, net) -> Look:
     """Pictures [b, H, W, 3] in [0, 1] -> features of VGG-19, at the first layer of each of its stages."""
 
     def look(pictures):
+        """[b, H, W, 3] in [0, 1] -> {layer: [b, h, w, C]}."""
         found = module.apply({"params": net.params}, vgg19.normalise(pictures))
         return {layer: found[layer] for layer in LAYERS}
 
@@ -47,6 +48,7 @@ def face_look(module: face.Network, net, points: jax.Array) -> Look:
     """
 
     def look(pictures):
+        """[b, H, W, 3] in [0, 1] -> {layer or reading: [b, ...]}."""
         views = [_view(255 * pictures, points, box, side) for box, side in ((FACE_BOX, FACE_SIDE),
                                                                             (MOUTH_BOX, MOUTH_SIDE))]
         said, seen = module.apply(
