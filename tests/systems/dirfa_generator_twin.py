@@ -4,60 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.systems.dirfa_generator_twin_layers import ConvNorm, Numbered, Residual, conv, enlarge, grid, pool
+
 FOCAL = 3.2
-
-
-def conv(dims, taken, given, kernel):
-    return (nn.Conv2d if dims == 2 else nn.Conv3d)(taken, given, kernel, padding=kernel // 2)
-
-
-def batch_norm(dims, channels):
-    return (nn.BatchNorm2d if dims == 2 else nn.BatchNorm3d)(channels)
-
-
-def pool(x):
-    return F.avg_pool2d(x, 2) if x.ndim == 4 else F.avg_pool3d(x, (1, 2, 2))
-
-
-def enlarge(x):
-    return F.interpolate(x, scale_factor=2.0 if x.ndim == 4 else (1.0, 2.0, 2.0))
-
-
-def grid(*size):
-    axes = [torch.linspace(-1, 1, n) for n in size]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], -1)
-
-
-class ConvNorm(nn.Module):
-    def __init__(self, dims, taken, given, kernel=3, slope=0.0):
-        super().__init__()
-        self.conv, self.norm, self.slope = conv(dims, taken, given, kernel), batch_norm(dims, given), slope
-
-    def forward(self, x):
-        return F.leaky_relu(self.norm(self.conv(x)), self.slope)
-
-
-class Residual(nn.Module):
-    def __init__(self, dims, channels):
-        super().__init__()
-        self.norm_0, self.norm_1 = batch_norm(dims, channels), batch_norm(dims, channels)
-        self.conv_0, self.conv_1 = conv(dims, channels, channels, 3), conv(dims, channels, channels, 3)
-
-    def forward(self, x):
-        y = self.conv_0(F.relu(self.norm_0(x)))
-        return x + self.conv_1(F.relu(self.norm_1(y)))
-
-
-class Numbered(nn.Module):
-    """Layers called NAME_0, NAME_1, ... whatever else a module has."""
-
-    def add(self, name, layers):
-        for i, layer in enumerate(layers):
-            self.add_module(f"{name}_{i}", layer)
-        return [f"{name}_{i}" for i in range(len(layers))]
-
-    def get(self, names):
-        return [getattr(self, name) for name in names]
 
 
 def blurred(x, factor):
