@@ -14,7 +14,7 @@ from data_pipelines.splits import by_speaker, check_disjoint
 
 SPLITS = ("train", "validation", "test")
 SAME_VIDEO = "same_video"
-"""Reason of a clip left out because its video, or a part of it, is on the other side as well."""
+"""Reason of a clip left out because its video, or a part of it, is on a later side of `SPLITS` as well."""
 Assignment = dict[str, str]
 """Key of a clip -> one of `SPLITS`, or why the split leaves it out."""
 
@@ -78,13 +78,14 @@ class Division:
 def divide(name: str, clips: Sequence[ClipReference], seed: int = 0, content: bool = False) -> Division:
     """Divides clips by a named split.
 
-    A clip for training that comes of a video from which others validate or test is left out, whatever the split says.
+    A clip that trains and comes of a video from which others validate or test is left out, and so is one that
+    validates where others of its video test, whatever the split says.
 
     Args:
         name: of `NAMED_SPLITS`.
         clips: of one corpus, in any order.
         seed: of the splits that shuffle.
-        content: also read files of equal size, and leave out clips for training whose bytes are on the other side.
+        content: also read files of equal size, and leave out clips whose bytes are on a later side.
 
     Raises:
         DataError: no such split, one of another corpus, one that leaves nothing to train on, or a speaker on two sides.
@@ -125,21 +126,18 @@ def _named(name: str, clips: Sequence[ClipReference]) -> NamedSplit:
 
 
 def same_source(clips: Iterable[ClipReference], assigned: Mapping[str, str]) -> set[str]:
-    """Keys for training whose source (a file, or the longer video in `notes["source"]`) validates or tests as well."""
-    held, training = set(), []
+    """Keys whose source (a file, or the longer video in `notes["source"]`) is on a later side of `SPLITS` as well."""
+    sources = {}
     for clip in clips:
-        sources = {("file", *_identity(clip.video))}
-        if "source" in clip.notes:
-            sources.add(("source", clip.notes["source"]))
-        if assigned[clip.key] == "train":
-            training.append((clip.key, sources))
-        elif assigned[clip.key] in SPLITS:
-            held |= sources
-    return {key for key, sources in training if sources & held}
+        if assigned[clip.key] in SPLITS:
+            sources[clip.key] = {("file", *_identity(clip.video))}
+            if "source" in clip.notes:
+                sources[clip.key].add(("source", clip.notes["source"]))
+    return _also_later(sources, assigned)
 
 
 def same_content(clips: Iterable[ClipReference], assigned: Mapping[str, str]) -> set[str]:
-    """Keys for training whose video has the bytes of one that validates or tests. Reads files of equal size only."""
+    """Keys whose video has the bytes of one on a later side of `SPLITS`. Reads files of equal size only."""
     by_size: dict[int, list[ClipReference]] = {}
     for clip in clips:
         size = os.path.getsize(clip.video.path) if clip.video.size is None else clip.video.size
@@ -147,11 +145,18 @@ def same_content(clips: Iterable[ClipReference], assigned: Mapping[str, str]) ->
             by_size.setdefault(size, []).append(clip)
     twice = set()
     for alike in by_size.values():
-        if len({assigned[clip.key] == "train" for clip in alike}) == 2:
-            digests = {clip.key: _digest(clip.video) for clip in alike}
-            held = {digests[clip.key] for clip in alike if assigned[clip.key] != "train"}
-            twice |= {clip.key for clip in alike if assigned[clip.key] == "train" and digests[clip.key] in held}
+        if len({assigned[clip.key] for clip in alike}) > 1:
+            twice |= _also_later({clip.key: {_digest(clip.video)} for clip in alike}, assigned)
     return twice
+
+
+def _also_later(marks: Mapping[str, set], assigned: Mapping[str, str]) -> set[str]:
+    """Keys of which a mark is also one of a key on a later side."""
+    held: dict[str, set] = {side: set() for side in SPLITS}
+    for key, own in marks.items():
+        held[assigned[key]] |= own
+    later = {side: set().union(*(held[other] for other in SPLITS[place + 1:])) for place, side in enumerate(SPLITS)}
+    return {key for key, own in marks.items() if own & later[assigned[key]]}
 
 
 def _identity(video: Location) -> tuple:

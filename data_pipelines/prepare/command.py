@@ -9,6 +9,7 @@ import shlex
 import sys
 import time
 
+from data_pipelines import guard
 from data_pipelines.manifest import Manifest
 from data_pipelines.named_splits import NAMED_SPLITS
 from data_pipelines.prepare import plan as planning
@@ -48,6 +49,8 @@ def plan_parser(name: str = "plan") -> argparse.ArgumentParser:
     add("--split", default="auto", metavar="NAME", help="auto: the corpus's own default; train: everything trains; or "
         f"one of {', '.join(NAMED_SPLITS)} (default: %(default)s)")
     add("--seed", type=int, default=0, help="of the order, and of splits that shuffle (default: %(default)s)")
+    add("--compare_bytes", action="store_true", help="also read files of equal size, and leave out a clip whose bytes "
+        "are on a later side of the split as well (train, validation, test)")
     add("--workers", type=int, default=usable_cores(), metavar="N",
         help="processes that decode (default: the usable cores, here %(default)s)")
     add("--rescan", action="store_true", help="look again what is on disk, where there is a plan already")
@@ -131,14 +134,18 @@ def _planned(options: argparse.Namespace) -> tuple[Plan, str]:
     """The plan that the options ask for, and the command that error messages name later."""
     settings = Settings(options.size, options.crop, options.fix_offset, options.min_seconds, options.max_seconds,
                         options.labels is not None)
-    wish = Wish(options.corpus, os.path.abspath(options.root), settings, options.split, options.seed)
+    wish = Wish(options.corpus, os.path.abspath(options.root), settings, options.split, options.seed,
+                options.compare_bytes)
     if not options.root.is_dir():
         raise DataError(f"{options.root}: no such folder; give the folder that {options.corpus} was unpacked into")
-    made = planning.make(READERS[options.corpus], wish, options.out, options.workers or 1, options.rescan)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with guard.in_turn(options.out):  # ranks that start together: the first plans, the others take its plan
+        made = planning.make(READERS[options.corpus], wish, options.out, options.workers or 1, options.rescan)
     words = ["thjax", "data", "prepare", "--corpus", options.corpus, "--root", "DIR", "--out", "DIR"]
     for name in ("size", "crop", "min_seconds", "max_seconds", "split", "seed"):
         words += [f"--{name}", str(getattr(options, name))]
-    words += ["--fix_offset"] * options.fix_offset + ["--labels", "DIR"] * (options.labels is not None)
+    words += ["--fix_offset"] * options.fix_offset + ["--compare_bytes"] * options.compare_bytes
+    words += ["--labels", "DIR"] * (options.labels is not None)
     return made, shlex.join(words)
 
 

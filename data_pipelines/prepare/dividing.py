@@ -8,7 +8,8 @@ from data_pipelines.readers.reference import ClipReference
 AUTO, ALL = "auto", "train"
 
 
-def divide(clips: Sequence[ClipReference], split: str, seed: int) -> tuple[dict[str, list[str]], dict[str, str], dict]:
+def divide(clips: Sequence[ClipReference], split: str, seed: int,
+           content: bool = False) -> tuple[dict[str, list[str]], dict[str, str], dict]:
     """Divides clips.
 
     Args:
@@ -16,6 +17,7 @@ def divide(clips: Sequence[ClipReference], split: str, seed: int) -> tuple[dict[
         split: of `named_splits.NAMED_SPLITS`; "train": everything trains; "auto": the corpus's default, or "train"
             where there are fewer speakers than a division takes and the corpus has no lists of its own.
         seed: of splits that shuffle.
+        content: see `named_splits.divide`.
 
     Returns:
         split -> keys; key -> why it is left out; and a description for the manifest.
@@ -28,10 +30,10 @@ def divide(clips: Sequence[ClipReference], split: str, seed: int) -> tuple[dict[
         default = named_splits.DEFAULTS[clips[0].key.split("/")[0]]
         split = ALL if default == "speakers_80_10_10" and len(speakers) < len(named_splits.SPLITS) else default
     if split == ALL:
-        content = {"name": ALL, "seed": seed, "by": "clip", "says": "Everything trains.", "verified": True,
+        said = {"name": ALL, "seed": seed, "by": "clip", "says": "Everything trains.", "verified": True,
                    "speakers": {ALL: speakers}, "excluded": {}}
-        return {ALL: [clip.key for clip in clips]}, {}, content
-    division = named_splits.divide(split, clips, seed)
+        return {ALL: [clip.key for clip in clips]}, {}, said
+    division = named_splits.divide(split, clips, seed, content)
     parts = {side: [] for side in division.speakers}
     for key, side in division.splits.items():
         parts[side].append(key)

@@ -9,7 +9,7 @@ import collections
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from data_pipelines.prepare.clip import Settings
@@ -35,6 +35,7 @@ class Wish:
         settings: of the clips.
         split: see data_pipelines/prepare/dividing.py.
         seed: of the division and of the order.
+        compare_bytes: leave out what has the bytes of a clip on a later side of the split.
     """
 
     corpus: str
@@ -42,6 +43,7 @@ class Wish:
     settings: Settings = Settings()
     split: str = "auto"
     seed: int = 0
+    compare_bytes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Plan:
     def speakers(self) -> set[str]:
         """Names of everybody of whom anything was found."""
         keys = [*self.offsets, *(line["key"] for line in self.left_out)]
-        return {"/".join(key.split("/")[:2]) for key in keys}
+        return {_speaker(key) for key in keys}
 
     def writer(self, rebuild: str = "") -> Writer:
         """The writer of this plan."""
@@ -113,7 +115,8 @@ def make(reader: Reader, wish: Wish, directory: Path, workers: int = 1, again: b
         if not found:
             raise DataError(f"{wish.root}: not one clip of {wish.corpus} to prepare among {lines} things found; "
                             f"`thjax data scan --corpus {wish.corpus} --root DIR` says what they are")
-    parts, excluded, division = divide([clip for clip, _ in found.values()], wish.split, wish.seed)
+    parts, excluded, division = divide([clip for clip, _ in found.values()], wish.split, wish.seed,
+                                        wish.compare_bytes)
     per_shard = min(max(sum(map(len, parts.values())) // SHARDS_AIMED_AT, MIN_CLIPS_PER_SHARD), MAX_CLIPS_PER_SHARD)
     shards = Writer(directory, wish.corpus, wish.settings.size).plan(parts, wish.seed, per_shard)
     _store_shards(folder, [_with_content(shard, {key: found[key][1] for key in shard.clips}) for shard in shards])
@@ -136,15 +139,19 @@ def load(directory: Path) -> Plan:
     if content is None:
         raise DataError(f"{directory} has no plan; make one with `thjax data plan --corpus NAME --root DIR --out "
                         f"{directory}`")
+    removed = set(content["removed"]["speakers"])
     with open(directory / FOLDER / "shards.jsonl") as file:
-        shards = [Shard(**(entry | {"clips": tuple(entry["clips"])})) for entry in map(json.loads, file)]
+        shards = [Shard(**(entry | {"clips": tuple(key for key in entry["clips"] if not _is_of(key, removed))}))
+                  for entry in map(json.loads, file)]
     planned = {key for shard in shards for key in shard.clips}
     excluded = json.loads((directory / FOLDER / "excluded.json").read_text())
     offsets, left_out, place = {}, [], 0
     with open(directory / FOLDER / "clips.jsonl", "rb") as file:
         for line in file:
             entry = json.loads(line)
-            if "rejected" in entry:
+            if _is_of(entry["key"], removed):  # a removal was cut short
+                pass
+            elif "rejected" in entry:
                 left_out.append(_quarantined(entry, content["wish"]["root"]))
             elif entry["key"] in planned:
                 offsets[entry["key"]] = place
@@ -158,28 +165,25 @@ def load(directory: Path) -> Plan:
 def drop_speaker(plan: Plan, speaker: str) -> Plan:
     """The plan on disk without a speaker, whose name does not stay in it.
 
-    Shards keep their numbers; those that lose clips are of another plan from then on.
+    Shards keep their numbers; those that lose clips are of another plan from then on. `plan.json` is written first:
+    with it he is gone for every reader, and only a hash says who. Cut short after it, a second call ends the work.
     """
-    folder, mine, number = plan.directory / FOLDER, set(), 0
-    source = folder / "clips.jsonl"
-    with files.whole(source) as temporary, open(temporary, "w") as out, open(source) as file:
-        for line in file:
-            entry = json.loads(line)
-            if entry.get("speaker") == speaker or entry["key"].startswith(speaker + "/"):
-                mine.add(entry["key"])
-                number += 1
-            else:
-                out.write(line)
-    _store_shards(folder, [dataclasses.replace(shard, clips=tuple(key for key in shard.clips if key not in mine))
-                           for shard in plan.shards])
+    folder, removed, division = plan.directory / FOLDER, plan.content["removed"], plan.content["division"]
+    name, source = hidden(speaker), folder / "clips.jsonl"
+    if name not in removed["speakers"]:
+        with open(source) as file:
+            number = sum(_is_of(json.loads(line)["key"], {name}) for line in file)
+        people = {side: [other for other in names if other != speaker] for side, names in division["speakers"].items()}
+        changed = {"removed": {"speakers": sorted([*removed["speakers"], name]), "clips": removed["clips"] + number},
+                   "division": division | {"speakers": people}}
+        files.write_json(folder / "plan.json", plan.content | changed, sort_keys=True)
+        plan = load(plan.directory)
+    _store_shards(folder, plan.shards)
     excluded = json.loads((folder / "excluded.json").read_text())
-    files.write_json(folder / "excluded.json", {key: why for key, why in excluded.items() if key not in mine},
+    files.write_json(folder / "excluded.json", {key: why for key, why in excluded.items() if not _is_of(key, {name})},
                      sort_keys=True)
-    removed, division = plan.content["removed"], plan.content["division"]
-    removed = {"speakers": sorted({*removed["speakers"], hidden(speaker)}), "clips": removed["clips"] + number}
-    people = {side: [name for name in names if name != speaker] for side, names in division["speakers"].items()}
-    changed = {"removed": removed, "division": division | {"speakers": people}}
-    files.write_json(folder / "plan.json", plan.content | changed, sort_keys=True)
+    with files.whole(source) as temporary, open(temporary, "w") as out, open(source) as file:
+        out.writelines(line for line in file if not _is_of(json.loads(line)["key"], {name}))
     return load(plan.directory)
 
 
@@ -200,7 +204,7 @@ def _scan(reader: Reader, wish: Wish, workers: int, removed: list[str],
     found, lines, gone = {}, 0, 0
     for entry in reader.scan(Path(wish.root), workers):
         lines += 1
-        if hidden("/".join(entry.key.split("/")[:2])) in removed:
+        if _is_of(entry.key, removed):
             gone += 1
             continue
         if isinstance(entry, ClipReference) and entry.key in found:
@@ -255,6 +259,16 @@ def _quarantined(entry: dict, root: str) -> dict:
 def below(root: str, text: str) -> str:
     """A text without the folder that the corpus lies in, which is no part of it."""
     return text.replace(root.rstrip("/") + "/", "")
+
+
+def _speaker(key: str) -> str:
+    """Whose clip it is."""
+    return "/".join(key.split("/")[:2])
+
+
+def _is_of(key: str, removed: Collection[str]) -> bool:
+    """Whether a clip is of one of the speakers of these hashes."""
+    return bool(removed) and hidden(_speaker(key)) in removed
 
 
 def hidden(speaker: str) -> str:

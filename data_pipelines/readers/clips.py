@@ -10,7 +10,8 @@ from data_pipelines.readers.reference import ClipReference, Rejected
 from data_pipelines.schema import DataError
 
 log = logging.getLogger(__name__)
-VIDEO_SUFFIXES = (".mp4", ".mpg", ".mpeg", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".wmv", ".flv", ".ts", ".mts")
+VIDEO_SUFFIXES = (".mp4", ".mpg", ".mpeg", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".wmv", ".flv", ".ts", ".mts",
+                  ".m2ts", ".vob", ".ogv", ".3gp", ".mxf")
 SOUND_SUFFIXES = (".wav", ".m4a", ".flac", ".mp3", ".aac", ".ogg", ".opus")
 
 
@@ -85,11 +86,11 @@ def sound_beside(sounds: Mapping[str, list[Entry]], key: str) -> Entry | None:
     return next((entry for entry in sounds.get(key, ()) if entry.size and not entry.method), None)
 
 
-def without_video(sounds: Mapping[str, list[Entry]], videos: Mapping[str, list[Entry]]) -> dict[str, Rejected]:
-    """Rejects for sound files whose clip has no video."""
+def without_video(others: Mapping[str, list[Entry]], videos: Mapping[str, list[Entry]]) -> dict[str, Rejected]:
+    """Rejects for files of sound or of labels whose clip has no video."""
     return {key: Rejected(key, entries[0].location, "no_video", f"{entries[0].location} has no video of the same name; "
-                          "get the video again, or take the sound away")
-            for key, entries in sounds.items() if key not in videos}
+                          "get the video again, or take this file away")
+            for key, entries in others.items() if key not in videos}
 
 
 def with_notes(clip: ClipReference, **notes: str | None) -> ClipReference:

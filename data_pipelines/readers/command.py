@@ -34,6 +34,8 @@ def parser() -> argparse.ArgumentParser:
     add("--out", type=pathlib.Path, metavar="FILE", help="write every clip and reject as a line of JSON")
     add("--split", metavar="NAME", help="show what a named split makes of it; `help` lists them")
     add("--seed", type=int, default=0, help="of a seeded split (default: %(default)s)")
+    add("--compare_bytes", action="store_true", help="with --split: also read files of equal size, and show what has "
+        "the bytes of a clip on a later side")
     add("--workers", type=int, default=WORKERS, metavar="N", help="folders listed at once (default: %(default)s)")
     return parser
 
@@ -56,7 +58,7 @@ def run(argv: list[str]) -> int:
         from data_pipelines import named_splits
 
         clips = [item for item in found if isinstance(item, ClipReference)]
-        print(named_splits.divide(options.split, clips, options.seed).report())
+        print(named_splits.divide(options.split, clips, options.seed, options.compare_bytes).report())
     return 0
 
 

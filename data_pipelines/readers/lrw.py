@@ -41,7 +41,8 @@ class Lrw:
                                  words=timed)
             return clips.with_notes(clip, labels=spoken if timed is None else None)
 
-        yield from clips.references(self.name, root, self.layout, found, videos, describe)
+        yield from clips.references(self.name, root, self.layout, found, videos, describe,
+                                    clips.without_video(texts, videos))
 
 
 def _key(entry: Entry) -> str | None:

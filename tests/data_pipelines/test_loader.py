@@ -274,6 +274,14 @@ def test_a_small_corpus_is_hashed_at_the_start(corpus, spec, tmp_path):
         Loader(directory, spec)
 
 
+def test_a_large_corpus_is_opened_without_its_shards(corpus, spec, monkeypatch):
+    monkeypatch.setattr("data_pipelines.loader.HASHED_AT_START", 0)
+    monkeypatch.setattr("data_pipelines.shards.ArrayRecordReader", None)
+    loader = Loader(corpus, spec)
+    with pytest.raises(TypeError):  # of None, when the first record is wanted
+        loader.batch_at(0)
+
+
 @pytest.mark.multi_process
 @pytest.mark.parametrize("workers", [0, 1])
 def test_damage_found_while_reading_reaches_the_loop(corpus, spec, tmp_path, monkeypatch, workers):

@@ -112,6 +112,11 @@ def test_one_video_on_both_sides_is_taken_from_training(tmp_path):
              clip("voxceleb2/id00017/same/00001", "test", source="same")]
     division = divide("voxceleb2_official", clips)
     assert division.excluded == {"voxceleb2/id00001/same/00001": "same_video"}
+    clips += [clip("voxceleb2/id00002/both/00001", "train", source="both"),
+              clip("voxceleb2/id00003/both/00001", "validation", source="both"),
+              clip("voxceleb2/id00017/both/00001", "test", source="both")]
+    assert divide("voxceleb2_official", clips).excluded == dict.fromkeys(
+        (f"voxceleb2/{name}/00001" for name in ("id00001/same", "id00002/both", "id00003/both")), "same_video")
     # Two names of one file, by a link.
     (tmp_path / "a").write_bytes(b"a" * 50)
     (tmp_path / "b").symlink_to("a")
@@ -130,6 +135,9 @@ def test_one_content_on_both_sides_is_found_when_asked(tmp_path):
                            split="test")]
     assert divide("lrw_official", clips).excluded == {}
     assert divide("lrw_official", clips, content=True).excluded == {"lrw/unknown_train/a": "same_video"}
+    clips.append(clip("lrw/unknown_val/b", "validation", str(tmp_path / "b")))
+    assert divide("lrw_official", clips, content=True).excluded == dict.fromkeys(
+        ("lrw/unknown_train/a", "lrw/unknown_val/b"), "same_video")
 
 
 def test_wrong_names_are_told():

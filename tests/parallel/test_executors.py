@@ -25,6 +25,12 @@ def test_executors_agree_on_a_real_topology_made_narrow():
     run_tests("tests/parallel/eight_devices_real.py", x64=True, quick=True)
 
 
+@pytest.mark.thorough
+@pytest.mark.multi_process
+def test_executors_agree_on_a_generator_with_all_its_losses():
+    run_tests("tests/parallel/eight_devices_generator.py", x64=True, quick=True)
+
+
 @pytest.mark.multi_process
 def test_states_that_are_cut_learn_what_whole_ones_do():
     run_tests("tests/parallel/eight_devices_cut.py", x64=True, quick=True)

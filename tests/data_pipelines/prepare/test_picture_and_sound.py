@@ -1,10 +1,14 @@
 """Pictures and sound stay together: what flashes and sounds at once in the source does so in the records."""
 
+import pathlib
+import tarfile
+
 import numpy as np
 import pytest
 
 from data_pipelines import records
 from data_pipelines.prepare.clip import Settings, make_clip
+from data_pipelines.readers import READERS
 from data_pipelines.readers.reference import AUDIO_FALLBACK, ClipReference, Location
 from tests.data_pipelines.prepare.filming import NTSC, film, flash_frames
 
@@ -49,6 +53,43 @@ def test_twenty_flashes_and_tones_keep_together(tmp_path, name, rate, codecs):
     assert np.abs(tones - np.array(places) / float(rate)).max() <= 0.003  # both where the source has them
     assert len(clip["video"]) == round(FRAMES / float(rate) * 25)
     assert clip["face_ok"].all()
+
+
+LAYOUTS = {
+    "grid": ("s1/bbaf2n.mpg", None, {"video": "mpeg1video", "sound": "mp2", "audio_rate": 44_100, "layout": "stereo"}),
+    "tcd_timit": ("volunteers/01M/Clips/straightcam/sa1.mp4", "volunteers/01M/Clips/straightcam/sa1.wav",
+                  {"audio_rate": 48_000, "layout": "stereo"}),
+    "lrw": ("lipread_mp4/ABOUT/train/ABOUT_00001.mp4", None, {"audio_seconds": 9.0}),
+    "voxceleb2": ("dev/mp4/id00012/21Uxsk56VDQ/00001.mp4", None, {}),
+    "mead": ("M003/video/front/angry/level_1/001.mp4", "M003/audio/angry/level_1/001.m4a", {}),
+    "folder": ("ann/talk.mov", None, {"audio_rate": 48_000, "layout": "stereo"}),
+}
+"""{reader: (video, sound beside it, its codecs)}; LRW's sound is longer than its pictures."""
+
+
+@pytest.mark.parametrize("rate", [25, NTSC])
+@pytest.mark.parametrize("corpus", LAYOUTS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_flashes_through_every_reader(tmp_path, corpus, rate, packed):
+    """As each corpus lies on disk, and inside a tar of it; sound beside the video where the corpus has it there."""
+    video, beside, codecs = LAYOUTS[corpus]
+    places, root = flash_frames(FRAMES), tmp_path / "root"
+    film(root / video, FRAMES, rate, flashes=places, **(codecs | ({"sound": None} if beside else {})))
+    if beside:
+        sound = {".wav": "pcm_s16le", ".m4a": "aac"}[pathlib.Path(beside).suffix]
+        film(root / beside, FRAMES, rate, flashes=places, video=None, **(codecs | {"sound": sound}))
+    if packed:
+        packs = tmp_path / "packed"
+        packs.mkdir()
+        with tarfile.open(packs / "all.tar", "w") as archive:
+            archive.add(root, "")
+        root = packs
+    (reference,) = READERS[corpus].scan(root, 1)
+    assert (reference.audio is not None) == bool(beside) and (reference.video.member is not None) == packed
+    clip = make_clip(reference, Settings(size=32))
+    flashes, tones = onsets(clip)
+    assert len(flashes) == len(tones) == 20
+    assert abs((flashes - tones).mean()) <= 0.010 and np.abs(flashes - tones).max() <= 0.040
 
 
 def test_sound_beside_a_silent_video_begins_with_it(tmp_path):

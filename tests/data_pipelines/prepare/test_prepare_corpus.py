@@ -3,6 +3,7 @@
 import concurrent.futures
 import csv
 import json
+import os
 import shutil
 
 import numpy as np
@@ -145,6 +146,28 @@ def test_a_removal_that_was_killed_goes_on(own, corpus, tmp_path, monkeypatch, s
         patched.setattr(killed, lambda *arguments: exec("raise KeyboardInterrupt"))
         with pytest.raises(KeyboardInterrupt):
             remove.remove(own, "b")
+    remove.remove(own, "b")
+    assert bytes_of(own) == bytes_of(whole)
+
+
+@pytest.mark.parametrize("written", ["plan.json", "shards.jsonl", "excluded.json", "clips.jsonl"])
+def test_a_removal_killed_while_it_plans_goes_on_and_the_speaker_is_gone_at_once(own, corpus, tmp_path, monkeypatch,
+                                                                                 written):
+    whole = shutil.copytree(corpus, tmp_path / "whole")
+    remove.remove(whole, "b")
+    replace = os.replace
+
+    def die_afterwards(source, target):
+        replace(source, target)
+        if os.path.basename(target) == written:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("thjax.core.files.os.replace", die_afterwards)
+        with pytest.raises(KeyboardInterrupt):
+            remove.remove(own, "b")
+    half = planning.load(own)
+    assert "folder/b" not in half.speakers() and half.clips == 13 and half.content["removed"]["clips"] == 5
     remove.remove(own, "b")
     assert bytes_of(own) == bytes_of(whole)
 

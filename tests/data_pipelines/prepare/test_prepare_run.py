@@ -72,29 +72,61 @@ def test_two_ranks_with_processes_write_what_one_writes_alone(corpus, tree, tmp_
     assert bytes_of(tmp_path / "out") == bytes_of(corpus)
 
 
-KILLED = """
-import sys
-from tests.data_pipelines.prepare.conftest import prepared
-prepared(sys.argv[1], __import__("pathlib").Path(sys.argv[2]))
-"""
+TWICE = ["--size", "16", "--workers", "0", "--max-bad", "0.5", "--nshard", "2", "--compare_bytes"]
 
 
 @pytest.mark.multi_process
-def test_killed_and_started_again_it_gives_the_same_bytes(corpus, tree, tmp_path):
-    """Killed when the first shard is there: that one is kept, the others are made."""
-    out = tmp_path / "out"
-    run = subprocess.Popen([sys.executable, "-c", KILLED, str(tree), str(out)], cwd=os.getcwd())
-    until = time.monotonic() + 120
-    while not list(out.glob("done/*.json")) and run.poll() is None and time.monotonic() < until:
-        time.sleep(0.002)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
+def test_two_ranks_that_start_together_take_one_plan(copy, tmp_path):
+    """Both find none; before ranks took turns, one wrote what the other had begun."""
+    for speaker in "abcd":  # a byte-equal film of everybody: whoever is held out, others have it too
+        shutil.copy(copy / "a" / "c0.mp4", copy / speaker / "twin.mp4")
+    out, words = tmp_path / "out", ["--corpus", "folder", "--root", str(copy), "--out", str(tmp_path / "out"), *TWICE]
+    ranks = [subprocess.Popen([sys.executable, "-m", "thjax.cli", "data", "prepare", *words, "--rank", str(rank)],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for rank in range(2)]
+    said = [rank.communicate(timeout=300)[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], said
+    counts = Manifest.load(out).content["counts"]
+    assert counts["discovered"] == 23 and counts["excluded"] == counts["reasons"]["same_video"] > 0
+    assert "--compare_bytes" in json.loads((out / "dataset.json").read_text())["rebuild"]
+
+
+KILLED = """
+import fnmatch, os, pathlib, signal, sys
+from data_pipelines.prepare.run import Hands
+from tests.data_pipelines.prepare.conftest import prepared
+
+def die_instead(source, target, replace=os.replace):
+    global left
+    left -= fnmatch.fnmatch(pathlib.Path(target).name, name)
+    if not left:
+        os.killpg(0, signal.SIGKILL)
+    replace(source, target)
+
+if __name__ == "__main__":
+    tree, out, workers, name, left = sys.argv[1:4] + [sys.argv[4], int(sys.argv[5])]
+    os.replace = die_instead
+    prepared(tree, pathlib.Path(out), hands=Hands(int(workers)))
+"""
+MOMENTS = {"while it scans": ("clips.jsonl", 1), "while it plans": ("plan.json", 1),
+           "in the first shard": ("*.array_record", 1), "in the second": ("*.array_record", 2),
+           "before the ledger": ("manifest.jsonl", 1)}
+"""{when: what is written, but not yet under its name, for the so manieth time}."""
+
+
+@pytest.mark.multi_process
+@pytest.mark.parametrize("moment,workers", [*((moment, 0) for moment in MOMENTS), ("in the second", 2)])
+def test_killed_and_started_again_it_gives_the_same_bytes(corpus, tree, tmp_path, moment, workers):
+    """What is whole is kept, everything else is made."""
+    out, script = tmp_path / "out", tmp_path / "killed.py"
+    script.write_text(KILLED)
+    run = subprocess.run([sys.executable, str(script), str(tree), str(out), str(workers), *map(str, MOMENTS[moment])],
+                         env=os.environ | {"PYTHONPATH": os.getcwd()}, start_new_session=True, timeout=300)
+    assert run.returncode == -signal.SIGKILL and list(out.rglob("*.incomplete"))
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("*.array_record")}
-    assert kept
+    assert len(kept) == {"in the second": 1, "before the ledger": 3}.get(moment, 0)
     prepared(tree, out)
     assert bytes_of(out) == bytes_of(corpus)
-    done = {path.name for path in out.glob("done/*.json")}
-    assert any(path.stat().st_mtime_ns == kept.get(path.name) for path in out.glob("*.array_record")) and len(done) == 3
+    assert all((out / name).stat().st_mtime_ns == time_ns for name, time_ns in kept.items())
 
 
 def test_a_second_run_decodes_nothing_and_keeps_every_byte(corpus, tree, tmp_path):

@@ -130,3 +130,17 @@ def test_listing_is_quick(tmp_path):
     items = list(READERS["voxceleb2"].scan(tmp_path, 4))
     assert len(items) == 2000 and {item.reason for item in items} == {"empty_file"}
     assert time.process_time() - started < 60 * 2000 / 100_000
+
+
+@pytest.mark.corpora
+def test_a_hundred_thousand_empty_entries_in_a_minute(tmp_path):
+    for person in range(100):
+        for video in range(10):
+            folder = tmp_path / "dev" / "mp4" / f"id{person:05d}" / f"v{video}"
+            folder.mkdir(parents=True)
+            for number in range(100):
+                (folder / f"{number:05d}.mp4").touch()
+    started = time.monotonic()
+    items = list(READERS["voxceleb2"].scan(tmp_path, 16))
+    assert len(items) == 100_000 and {item.reason for item in items} == {"empty_file"}
+    assert time.monotonic() - started < 60

@@ -1,0 +1,88 @@
+"""dirfa's generator made narrow, with all its losses, on eight devices. Run by test_executors.py in float64.
+
+The boxes of mouth and eyes and the judge of faces look at landmarks of which some were not found: what counts is over
+the whole batch, whichever device holds it.
+"""
+
+import dataclasses
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from tests.engine.compare import assert_float64_close, assert_same_bits
+from tests.systems.dirfa_generator_narrow import KEY, built, make_batch, narrow
+from thjax.core.config import ParallelConfig
+from thjax.core.data_spec import CropSpec, DataSpec
+from thjax.engine import NetState, enter_stage
+from thjax.parallel import compile_step
+from thjax.systems.dirfa_generator.config import FIELDS, ScheduleConfig
+from thjax.systems.dirfa_generator.seeing import FACE_JUDGE
+
+STEPS, BATCH, SIDE = 2, 8, 16
+CONFIG = narrow(
+    generator=dict(decoder_units=True),
+    losses=dict(perceptual=0.5, judge=FACE_JUDGE, parts=5.0),
+    data=DataSpec(fields=(*FIELDS, "landmarks"), window=4, stride=13, batch=BATCH, crop=CropSpec("none", SIDE, SIDE)),
+    schedule=ScheduleConfig(reconstruction_steps=0, steps=STEPS),
+)
+
+
+def batch(number):
+    """Pictures of noise with faces somewhere; nobody is found in the second, and the third's frames are not valid."""
+    made, rng = make_batch(CONFIG, number), np.random.default_rng(number)
+    made["landmarks"] = rng.uniform(2, SIDE - 2, (BATCH, 4, 68, 2)).astype(np.float32)
+    made["landmarks"][1] = 0
+    made["valid"][1:3] = 0
+    return made
+
+
+def wide(leaf):
+    """Flax keeps parameters in f32, whatever the precision of the computation."""
+    leaf = np.asarray(leaf)
+    return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """{(executor, devices): (nets, metrics)} after two steps of plain SGD, which hides no factor in a gradient."""
+    system = built(CONFIG)
+    (stage,) = system.stages
+    phases = tuple(
+        dataclasses.replace(
+            phase, trains=tuple(dataclasses.replace(t, optimizer=optax.sgd(1e-3)) for t in phase.trains)
+        )
+        for phase in stage.phases
+    )
+    stage = dataclasses.replace(stage, phases=phases)
+    judge = jax.jit(system.networks[FACE_JUDGE].init)(KEY)
+    donors = {FACE_JUDGE: NetState(params=judge["params"], variables={"batch_stats": judge["batch_stats"]})}
+    start = jax.tree.map(wide, jax.jit(lambda key: enter_stage(system.networks, stage, None, key, donors))(KEY))
+    results = {}
+    for executor, devices in (("jit", 1), ("jit", 8), ("shard_map", 8), ("pmap", 8)):
+        compiled = compile_step(stage, ParallelConfig(executor, devices))
+        state = compiled.place_state(start)
+        for number in range(STEPS):
+            state, metrics = compiled.step(state, compiled.place_batch(batch(number)), KEY)
+        assert compiled.compilations == 1 and bool(metrics.scalars["kept"])
+        results[executor, devices] = jax.device_get((state.nets, state.ema, metrics))
+    return results
+
+
+def test_all_losses_count_and_the_judge_does_not_learn(trained):
+    nets, _, metrics = trained["jit", 1]
+    assert {"parts", "perceptual", "deceived"} <= set(metrics.scalars)
+    assert all(metrics.scalars[name] > 1e-4 for name in ("parts", "perceptual", "deceived"))
+    for other in trained.values():
+        assert_same_bits(other[0][FACE_JUDGE].params, nets[FACE_JUDGE].params)
+
+
+@pytest.mark.parametrize("executor", ["jit", "shard_map", "pmap"])
+def test_eight_devices_equal_one(executor, trained):
+    for result, expected in zip(trained[executor, 8], trained["jit", 1], strict=True):
+        assert_float64_close(result, expected)
+
+
+def test_shard_map_equals_pmap_to_the_bit(trained):
+    assert_same_bits(trained["shard_map", 8], trained["pmap", 8])
