@@ -10,6 +10,10 @@ from data_pipelines.labels import trackers
 from data_pipelines.labels.head_pose import mean_landmarks
 from data_pipelines.prepare.crop_pose import FOCAL
 from data_pipelines.schema import AU_INTENSITY, POSE, DataError
+from data_pipelines.synthetic.expression import EXPRESSION_NAMES
+from data_pipelines.synthetic.identity import sample_identity
+from data_pipelines.synthetic.render import render_clip
+from data_pipelines.synthetic.scene import sample_scene
 from thjax.core.data_spec import CropSpec
 from thjax.core.errors import UserError
 from thjax.face3d.camera import rotation_matrix
@@ -51,6 +55,19 @@ def test_without_labels_the_error_names_the_ways():
     picture = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(UserError, match="--labels FILE.npz.*OpenFace 2.*--tracker mediapipe.*--rendered_labels"):
         photograph.labels_of(picture, picture, CROP, asked())
+
+
+def test_the_judge_of_rendered_faces_reads_a_rendered_face_and_warns(caplog):
+    pose = np.array([[0.0, 0.0, 800.0, 0.1, -0.2, 0.05]])
+    rng = np.random.default_rng
+    made = render_clip(sample_identity(rng(3)), sample_scene(rng(4)), np.zeros((1, len(EXPRESSION_NAMES))), pose - [
+        0, 0, 800, 0, 0, 0], size=128, seed=0)
+    found = photograph.labels_of(made.frames[0], made.frames[0], CROP, asked(rendered_labels=True))
+    assert found.shape == (23,) and found[:17].min() >= 0 and found[:17].max() <= 5
+    assert np.degrees(np.abs(found[20:] - made.pose[0, 3:])).max() < 3
+    assert "has seen rendered faces alone" in caplog.text
+    with pytest.raises(UserError, match="--rendered_labels: no face was found in face.png"):
+        photograph.labels_of(made.frames[0] * 0, made.frames[0] * 0, CROP, asked(rendered_labels=True))
 
 
 class SeesHeads:

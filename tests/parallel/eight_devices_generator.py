@@ -1,7 +1,8 @@
 """dirfa's generator made narrow, with all its losses, on eight devices. Run by test_executors.py in float64.
 
 The boxes of mouth and eyes and the judge of faces look at landmarks of which some were not found: what counts is over
-the whole batch, whichever device holds it.
+the whole batch, whichever device holds it. The judge itself computes in float32: metrics that it has a part in are as
+close as that allows.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from tests.engine.compare import assert_float64_close, assert_same_bits
+from tests.engine.compare import assert_float32_close, assert_float64_close, assert_same_bits
 from tests.systems.dirfa_generator_narrow import KEY, built, make_batch, narrow
 from thjax.core.config import ParallelConfig
 from thjax.core.data_spec import CropSpec, DataSpec
@@ -21,6 +22,8 @@ from thjax.systems.dirfa_generator.config import FIELDS, ScheduleConfig
 from thjax.systems.dirfa_generator.seeing import FACE_JUDGE
 
 STEPS, BATCH, SIDE = 2, 8, 16
+UNSEEN = ("l1", "parts", "keypoint_prior", "deceived", "attributes_drawn", "discriminator_loss", "attributes_seen")
+"""Metrics in which the judge of faces has no part."""
 CONFIG = narrow(
     generator=dict(decoder_units=True),
     losses=dict(perceptual=0.5, judge=FACE_JUDGE, parts=5.0),
@@ -46,7 +49,10 @@ def wide(leaf):
 
 @pytest.fixture(scope="module")
 def trained():
-    """{(executor, devices): (nets, metrics)} after two steps of plain SGD, which hides no factor in a gradient."""
+    """{(executor, devices): (nets, averages, metrics)} after two steps of SGD, which hides no factor in a gradient.
+
+    The judge of faces stays what it was.
+    """
     system = built(CONFIG)
     (stage,) = system.stages
     phases = tuple(
@@ -67,21 +73,23 @@ def trained():
             state, metrics = compiled.step(state, compiled.place_batch(batch(number)), KEY)
         assert compiled.compilations == 1 and bool(metrics.scalars["kept"])
         results[executor, devices] = jax.device_get((state.nets, state.ema, metrics))
+    frozen = start.nets[FACE_JUDGE], *(nets[FACE_JUDGE] for nets, _, _ in results.values())
+    for after in frozen[1:]:
+        assert_same_bits(after, frozen[0])
     return results
 
 
-def test_all_losses_count_and_the_judge_does_not_learn(trained):
-    nets, _, metrics = trained["jit", 1]
-    assert {"parts", "perceptual", "deceived"} <= set(metrics.scalars)
+def test_all_losses_count(trained):
+    _, _, metrics = trained["jit", 1]
     assert all(metrics.scalars[name] > 1e-4 for name in ("parts", "perceptual", "deceived"))
-    for other in trained.values():
-        assert_same_bits(other[0][FACE_JUDGE].params, nets[FACE_JUDGE].params)
 
 
 @pytest.mark.parametrize("executor", ["jit", "shard_map", "pmap"])
 def test_eight_devices_equal_one(executor, trained):
-    for result, expected in zip(trained[executor, 8], trained["jit", 1], strict=True):
-        assert_float64_close(result, expected)
+    (nets, averages, metrics), expected = trained[executor, 8], trained["jit", 1]
+    assert_float64_close((nets, averages), expected[:2])
+    assert_float64_close(*({name: found.scalars[name] for name in UNSEEN} for found in (metrics, expected[2])))
+    assert_float32_close(metrics, expected[2])
 
 
 def test_shard_map_equals_pmap_to_the_bit(trained):

@@ -27,11 +27,8 @@ from tests.quick import quick_jit  # noqa: E402
 from thjax import systems  # noqa: E402
 from thjax.blocks.feature_layers import Pass  # noqa: E402
 from thjax.checkpoint.load import abstract_state  # noqa: E402
-from thjax.core.context import Context  # noqa: E402
 from thjax.core.rngs import Rngs  # noqa: E402
-from thjax.losses import keypoints, least_squares  # noqa: E402
 from thjax.systems.dirfa_generator import inputs  # noqa: E402
-from thjax.systems.dirfa_generator.config import FIELDS  # noqa: E402
 
 # ---- networks against torch
 
@@ -55,7 +52,7 @@ def test_frames_and_gradients_are_the_torch_twins(kind, torch_in_float64):
 
 @pytest.mark.full_size
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("variant", ["vox128", "vox256"])
+@pytest.mark.parametrize("variant", ["tiny", "vox128", "vox256"])
 def test_of_full_size_too(variant, torch_in_float64):
     """Five minutes and 10 GiB: `pytest -n 0 -m full_size tests/systems/test_dirfa_generator.py`."""
     config = dataclasses.replace(variants.get_config(variant), precision="f32")
@@ -158,7 +155,7 @@ def test_every_variant_has_the_twins_weights(variant):
         assert sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)) == theirs == count
 
 
-# ---- pairs and losses
+# ---- pairs
 
 
 def test_pairs_are_two_different_frames_with_faces_and_follow_the_example():
@@ -181,21 +178,6 @@ def test_pairs_are_two_different_frames_with_faces_and_follow_the_example():
     turned = {name: value[::-1] for name, value in batch.items()}
     again = at_step(turned, 59)
     np.testing.assert_array_equal(again.picture[2], pair.picture[0])
-
-
-def test_least_squares_against_torch_and_keypoint_prior_by_hand():
-    rng = np.random.default_rng(0)
-    real, fake = rng.standard_normal((2, 3, 4, 4)).astype("f4")
-    mse, t = torch.nn.functional.mse_loss, torch.tensor
-    mask = np.ones(3, "f4")
-    theirs = 0.5 * mse(t(real), torch.ones(3, 4, 4)) + 0.5 * mse(t(fake), torch.zeros(3, 4, 4))
-    ours = least_squares.discriminator_loss(real, fake, mask, Context())
-    assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
-    theirs = 0.5 * mse(t(fake), torch.ones(3, 4, 4))
-    assert float(least_squares.generator_loss(fake, mask, Context())) == pytest.approx(float(theirs), abs=1e-5)
-    points = np.array([[[0, 0, -0.33], [0.2, 0, -0.33], [0.9, 0, -0.33]]], "f4")
-    assert abs(keypoints.prior(points, mask[:1], Context()) - 2 * (0.1 - 0.04)) < 1e-6
-    assert abs(keypoints.prior(points + [0, 0, 0.1], mask[:1], Context()) - 0.22) < 1e-6
 
 
 # ---- stages
@@ -221,54 +203,6 @@ def test_training_lowers_the_loss_and_each_phase_trains_its_own():
             for key in path:
                 after = after[key.key]
             assert path[-1].key != "kernel" or np.abs(after - leaf).max() > 0, (name, path)
-
-
-def test_the_squared_error_is_what_its_weight_says():
-    config = narrow(losses=dict(pixel=0.0, squared=7.0, keypoint_prior=0.0))
-    batch = make_batch(config)
-    rngs = Rngs(KEY, batch["example_id"])
-    shared = {"frames": inputs.draw_pair(batch, rngs).truth + 0.5}
-    loss, aux = systems.build(config).reconstruct({}, {}, shared, batch, rngs, Context())
-    assert float(loss) == pytest.approx(7 * 0.25, rel=1e-5)
-    assert float(aux.metrics["squared"]) == pytest.approx(0.25, rel=1e-5)
-
-
-def test_boxes_hold_mouth_and_eyes_and_nothing_of_a_face_that_was_not_found():
-    points = np.full((2, 68, 2), 30.0, np.float32)
-    points[0, 48:68] = np.random.default_rng(0).uniform((20, 40), (30, 44), (20, 2))
-    points[0, 48:50] = (20, 40), (30, 44)
-    points[0, 17:22], points[0, 36:42] = (10, 10), (20, 14)
-    points[0, 22:27], points[0, 42:48] = (34, 10), (44, 14)
-    points[1] = np.nan
-    masks = np.asarray(inputs.part_masks(points, 64, 56))
-    assert masks.shape == (3, 2, 64, 56) and not masks[:, 1].any()
-    for mask, (x, y) in zip(masks[:, 0], ((20, 40), (10, 10), (34, 10)), strict=True):
-        true = np.zeros((64, 56))
-        true[y - 2 : y + 6, x - 2 : x + 12] = 1  # a fifth of ten wider on every side
-        np.testing.assert_array_equal(mask, true)
-
-
-def test_an_error_at_the_mouth_counts_by_the_boxes_and_one_elsewhere_not():
-    config = narrow(losses=dict(parts=5.0, keypoint_prior=0.0),
-                    data=dataclasses.replace(narrow().data, fields=(*FIELDS, "landmarks")))
-    batch = make_batch(config)
-    batch["landmarks"] = np.full((3, 4, 68, 2), 3.0, np.float32)
-    batch["landmarks"][:, :, 48] = (4, 8)
-    batch["landmarks"][:, :, 49:68] = (9, 11)  # columns 3 to 9, rows 7 to 11
-    rngs = Rngs(KEY, batch["example_id"])
-    truth = inputs.draw_pair(batch, rngs).truth
-
-    def of_parts(wrong):
-        loss, aux = systems.build(config).reconstruct({}, {}, {"frames": truth + wrong}, batch, rngs, Context())
-        assert float(loss) == pytest.approx(10 * float(aux.metrics["l1"]) + 5 * float(aux.metrics["parts"]), rel=1e-5)
-        return float(aux.metrics["parts"])
-
-    mouth = np.zeros((16, 16, 1), np.float32)
-    mouth[7:12, 3:10] = 0.3
-    assert of_parts(mouth) == pytest.approx(0.3**2 / 3, rel=1e-5)
-    elsewhere = np.full((16, 16, 1), 0.3, np.float32) * (mouth == 0)
-    elsewhere[3, 3] = elsewhere[2, 2] = elsewhere[2, 3] = elsewhere[3, 2] = 0  # the eyes, all in one place
-    assert of_parts(elsewhere) == 0
 
 
 def test_a_run_that_resumes_in_its_first_stage_enters_the_second():
