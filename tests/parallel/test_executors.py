@@ -9,6 +9,7 @@ from thjax.core.config import ParallelConfig
 from thjax.parallel import aot, check_batch, compile_step, make_mesh
 
 
+@pytest.mark.thorough
 @pytest.mark.multi_process
 def test_executors_agree_in_float32():
     run_tests("tests/parallel/eight_devices.py", quick=True, skipped=6)

@@ -69,7 +69,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("rate", [25, NTSC])
 @pytest.mark.parametrize("corpus", LAYOUTS)
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("packed", [False, pytest.param(True, marks=pytest.mark.corpora)])
 def test_flashes_through_every_reader(tmp_path, corpus, rate, packed):
     """As each corpus lies on disk, and inside a tar of it; sound beside the video where the corpus has it there."""
     video, beside, codecs = LAYOUTS[corpus]

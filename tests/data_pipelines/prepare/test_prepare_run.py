@@ -114,7 +114,9 @@ MOMENTS = {"while it scans": ("clips.jsonl", 1), "while it plans": ("plan.json",
 
 
 @pytest.mark.multi_process
-@pytest.mark.parametrize("moment,workers", [*((moment, 0) for moment in MOMENTS), ("in the second", 2)])
+@pytest.mark.parametrize("moment,workers", [
+    *(pytest.param(moment, 0, marks=pytest.mark.corpora) for moment in MOMENTS if moment != "while it plans"),
+    ("while it plans", 0), ("in the second", 2)])
 def test_killed_and_started_again_it_gives_the_same_bytes(corpus, tree, tmp_path, moment, workers):
     """What is whole is kept, everything else is made."""
     out, script = tmp_path / "out", tmp_path / "killed.py"
