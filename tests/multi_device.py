@@ -9,10 +9,11 @@ import sys
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-def run_tests(file: str, devices: int = 8, x64: bool = False, quick: bool = False, skipped: int = 0):
+def run_tests(file: str, devices: int = 8, x64: bool = False, quick: bool = False) -> int:
     """Runs pytest on `file` (path from the root) with simulated devices; fails with its output.
 
-    `skipped`: how many tests skip by intent; any other number fails, for a test that never runs asserts nothing.
+    Returns how many of its tests were skipped, for the caller to assert: what never runs asserts nothing.
+
     `quick` compiles without optimising: the same operations, in half the time.
     The file's name does not begin with `test_`, so that the outer run leaves it alone.
     """
@@ -28,4 +29,5 @@ def run_tests(file: str, devices: int = 8, x64: bool = False, quick: bool = Fals
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1400)
     assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
     counts = {outcome: int(number) for number, outcome in re.findall(r"(\d+) (passed|skipped)", result.stdout)}
-    assert counts.get("passed") and counts.get("skipped", 0) == skipped, result.stdout
+    assert counts.get("passed"), result.stdout
+    return counts.get("skipped", 0)

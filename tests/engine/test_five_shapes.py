@@ -169,9 +169,9 @@ def test_an_unsatisfied_source_is_named():
 
 @pytest.mark.multi_process
 def test_memory_and_dice_are_equal_on_one_and_eight_devices():
-    run_tests("tests/engine/eight_devices.py")
+    assert run_tests("tests/engine/eight_devices.py") == 0
 
 
 @pytest.mark.multi_process
 def test_memory_and_dice_are_equal_on_one_and_eight_devices_in_float64():
-    run_tests("tests/engine/eight_devices.py", x64=True)
+    assert run_tests("tests/engine/eight_devices.py", x64=True) == 0

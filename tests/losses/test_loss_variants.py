@@ -9,4 +9,4 @@ pytestmark = pytest.mark.multi_process
 
 @pytest.mark.parametrize("name", ["adversarial", "reconstruction"])
 def test_losses_agree_compiled_eager_and_per_device(name):
-    run_tests(f"tests/losses/test_{name}.py", devices=2, quick=True)
+    assert run_tests(f"tests/losses/test_{name}.py", devices=2, quick=True) == 0

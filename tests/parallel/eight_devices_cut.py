@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.engine.compare import assert_float64_close
+from tests.parallel.stages import wide
 from tests.systems.dirfa_narrow import KEY, built, make_batch, narrow
 from thjax import systems
 from thjax.core.config import ParallelConfig
@@ -23,18 +24,12 @@ CONFIG = narrow(mapper=dict(width=32, heads=4),
                 data=DataSpec(fields=FIELDS, window=8, batch=BATCH, crop=CropSpec("none", 16, 16)))
 
 
-def _wide(leaf) -> np.ndarray:
-    """Flax keeps parameters in f32, whatever the precision of the computation."""
-    leaf = np.asarray(leaf)
-    return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
-
-
 def train(config: ParallelConfig):
     """(executor, state before, state after two steps, metrics)."""
     system = built(CONFIG)
     stage = system.stages[0]
     entered = jax.jit(lambda key: enter_stage(system.networks, stage, None, key))(KEY)
-    start = jax.tree.map(_wide, entered)
+    start = jax.tree.map(wide, entered)
     executor = compile_step(stage, config, axes=systems.logical_axes("dirfa"))
     state = executor.place_state(start)
     for number in range(STEPS):

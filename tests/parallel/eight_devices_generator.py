@@ -5,14 +5,12 @@ the whole batch, whichever device holds it. The judge itself computes in float32
 close as that allows.
 """
 
-import dataclasses
-
 import jax
 import numpy as np
-import optax
 import pytest
 
 from tests.engine.compare import assert_float32_close, assert_float64_close, assert_same_bits
+from tests.parallel.stages import plain_sgd, wide
 from tests.systems.dirfa_generator_narrow import KEY, built, make_batch, narrow
 from thjax.core.config import ParallelConfig
 from thjax.core.data_spec import CropSpec, DataSpec
@@ -41,12 +39,6 @@ def batch(number):
     return made
 
 
-def wide(leaf):
-    """Flax keeps parameters in f32, whatever the precision of the computation."""
-    leaf = np.asarray(leaf)
-    return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
-
-
 @pytest.fixture(scope="module")
 def trained():
     """{(executor, devices): (nets, averages, metrics)} after two steps of SGD, which hides no factor in a gradient.
@@ -54,14 +46,7 @@ def trained():
     The judge of faces stays what it was.
     """
     system = built(CONFIG)
-    (stage,) = system.stages
-    phases = tuple(
-        dataclasses.replace(
-            phase, trains=tuple(dataclasses.replace(t, optimizer=optax.sgd(1e-3)) for t in phase.trains)
-        )
-        for phase in stage.phases
-    )
-    stage = dataclasses.replace(stage, phases=phases)
+    stage = plain_sgd(*system.stages)
     judge = jax.jit(system.networks[FACE_JUDGE].init)(KEY)
     donors = {FACE_JUDGE: NetState(params=judge["params"], variables={"batch_stats": judge["batch_stats"]})}
     start = jax.tree.map(wide, jax.jit(lambda key: enter_stage(system.networks, stage, None, key, donors))(KEY))

@@ -1,16 +1,14 @@
 """A real topology made narrow, all its depth and networks, on eight devices. Run by test_executors.py in f64."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from configs.temporal_gan import FIELDS
 from tests.engine.compare import assert_float64_close, assert_same_bits
 from tests.engine.toys import toy_batch
+from tests.parallel.stages import plain_sgd
 from thjax import systems
 from thjax.core.config import ParallelConfig
 from thjax.core.data_spec import CropSpec, DataSpec
@@ -40,14 +38,7 @@ def narrow() -> Config:
 def trained():
     """{(executor, devices): (nets, metrics)} after two steps of plain SGD, which hides no factor in a gradient."""
     system = systems.build(narrow())
-    stage = system.stages[-1]
-    phases = tuple(
-        dataclasses.replace(
-            phase, trains=tuple(dataclasses.replace(t, optimizer=optax.sgd(1e-3)) for t in phase.trains)
-        )
-        for phase in stage.phases
-    )
-    stage = dataclasses.replace(stage, phases=phases)
+    stage = plain_sgd(system.stages[-1])
     start = jax.tree.map(np.asarray, jax.jit(lambda key: enter_stage(system.networks, stage, None, key))(KEY))
     assert set(start.nets) == {"generator", "frame_discriminator", "sequence_discriminator"}
     results = {}

@@ -12,29 +12,29 @@ from thjax.parallel import aot, check_batch, compile_step, make_mesh
 @pytest.mark.thorough
 @pytest.mark.multi_process
 def test_executors_agree_in_float32():
-    run_tests("tests/parallel/eight_devices.py", quick=True, skipped=6)
+    assert run_tests("tests/parallel/eight_devices.py", quick=True) == 6
 
 
 @pytest.mark.multi_process
 def test_executors_agree_in_float64():
-    run_tests("tests/parallel/eight_devices.py", x64=True, quick=True)
+    assert run_tests("tests/parallel/eight_devices.py", x64=True, quick=True) == 0
 
 
 @pytest.mark.thorough
 @pytest.mark.multi_process
 def test_executors_agree_on_a_real_topology_made_narrow():
-    run_tests("tests/parallel/eight_devices_real.py", x64=True, quick=True)
+    assert run_tests("tests/parallel/eight_devices_real.py", x64=True, quick=True) == 0
 
 
 @pytest.mark.thorough
 @pytest.mark.multi_process
 def test_executors_agree_on_a_generator_with_all_its_losses():
-    run_tests("tests/parallel/eight_devices_generator.py", x64=True, quick=True)
+    assert run_tests("tests/parallel/eight_devices_generator.py", x64=True, quick=True) == 0
 
 
 @pytest.mark.multi_process
 def test_states_that_are_cut_learn_what_whole_ones_do():
-    run_tests("tests/parallel/eight_devices_cut.py", x64=True, quick=True)
+    assert run_tests("tests/parallel/eight_devices_cut.py", x64=True, quick=True) == 0
 
 
 @pytest.mark.parametrize(

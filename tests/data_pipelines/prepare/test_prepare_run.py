@@ -184,13 +184,14 @@ def test_a_signal_ends_work_between_two_clips(tree, tmp_path):
 def test_a_full_disk_is_said_and_the_run_goes_on_later(corpus, tree, tmp_path, monkeypatch):
     class FullDisk:
         def __init__(self, path, options):
+            self._path = path
             open(path, "wb").close()
 
         def write(self, data):
             raise RuntimeError("write() failed: No space left on device; writing x; at byte 61440")
 
         def close(self):
-            """The real one has nothing more to write either."""
+            assert not os.path.getsize(self._path)
 
     with monkeypatch.context() as patched:
         patched.setattr("data_pipelines.writer.ArrayRecordWriter", FullDisk)
