@@ -124,3 +124,19 @@ def test_a_variable_rate_is_followed_by_its_times(tmp_path):
     flashes, tones = onsets(clip)
     assert len(flashes) == 20 and np.abs(flashes - tones).max() <= 0.040
     assert len(clip["video"]) == 210
+
+
+@pytest.mark.parametrize("name,sound", [("a.mp4", "aac"), ("a.mov", "pcm_s16le")])
+@pytest.mark.parametrize("first,edit", [(12, "waits"), (-12, "cuts")])
+def test_edit_lists_are_honoured(tmp_path, name, sound, first, edit):
+    """Pictures that begin later than the sound, and pictures of which the first half second is cut away."""
+    places = flash_frames(FRAMES)
+    source = film(tmp_path / name, FRAMES, flashes=places, times=range(first, FRAMES), sound=sound)
+    entry = source.read_bytes().partition(b"elst")[2][8:]  # behind version, flags and the number of entries
+    media_time = int.from_bytes(entry[4:8], "big", signed=True)
+    assert (media_time == -1) if edit == "waits" else (media_time > 0)
+    clip = made(source)
+    flashes, tones = onsets(clip)
+    assert len(flashes) == len(tones) == sum(place >= first for place in places)
+    assert abs((flashes - tones).mean()) <= 0.010 and np.abs(flashes - tones).max() <= 0.040
+    assert len(clip["video"]) == FRAMES - max(first, 0) and clip["face_ok"].all()

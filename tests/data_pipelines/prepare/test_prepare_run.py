@@ -23,7 +23,7 @@ from data_pipelines.readers.reference import ClipReference, Location
 from data_pipelines.schema import DataError
 from tests.data_pipelines.prepare.conftest import SETTINGS, bytes_of, planned, prepared
 from tests.data_pipelines.prepare.filming import film
-from tests.data_pipelines.prepare.misbehaving import hang_or_die
+from tests.data_pipelines.prepare.misbehaving import hang_die_or_film, hang_or_die
 from thjax.core.errors import RunStopped, UserError
 
 
@@ -238,6 +238,19 @@ def test_a_clip_that_hangs_dies_or_errs_costs_itself_alone():
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.multi_process
+@pytest.mark.thorough
+def test_a_run_loses_the_clip_that_hangs_and_the_one_that_kills_its_process_and_no_other(corpus, tree, tmp_path):
+    make = functools.partial(hang_die_or_film, settings=SETTINGS)
+    manifest = prepared(tree, tmp_path, hands=Hands(workers=2, timeout=20), make=make)
+    reasons = Manifest.load(corpus).content["counts"]["reasons"] | {"decode_hung": 1, "decode_crashed": 1}
+    assert manifest.content["counts"] == Manifest.load(corpus).content["counts"] | {
+        "written": 14, "quarantined": 5, "reasons": reasons}
+    lost = {line["key"]: line["reason"] for line in ledger(tmp_path) if line["status"] == "quarantined"}
+    assert lost["folder/a/c1"] == "decode_hung" and lost["folder/d/c2"] == "decode_crashed"
+    manifest.verify()
+
+
 def test_the_plan_names_what_it_cannot_do(tree, tmp_path):
     (tmp_path / "empty" / "s").mkdir(parents=True)
     (tmp_path / "empty" / "s" / "a.mp4").touch()
@@ -276,8 +289,9 @@ def test_one_command_scans_plans_predicts_and_prepares(corpus, tree, tmp_path, c
     assert command.run(["plan", *words]) == 0
     assert "19 discovered, 18 to prepare" in capsys.readouterr().out
     assert command.run(["prepare", *words, "--max-bad", "0.5"]) == 0
-    said = capsys.readouterr().out
+    said, bar = capsys.readouterr()
     assert "predicted from 1 clips (" in said and "core-hours" in said
+    assert "18/18" in bar and "clips/s" in bar and "(1 no_audio, 1 unreadable)" in bar
     assert "19 discovered = 16 written + 3 quarantined + 0 excluded + 0 removed (" in said
     assert Manifest.load(tmp_path).hash == Manifest.load(corpus).hash
     with pytest.raises(DataError, match="no such folder; give the folder that folder was unpacked into"):

@@ -99,6 +99,23 @@ def test_voxceleb2_keeps_what_its_makers_measured(planted):
     assert clips["voxceleb2/id00015/3mzoYSpnS1E/00002"].notes["labels"].startswith("unreadable: ")
 
 
+@pytest.mark.parametrize("folder,root,person,split", [
+    ("dev/mp4", ".", "id00017", "train"), ("dev/mp4", "dev", "id00017", "train"),
+    ("dev/mp4", "dev/mp4", "id00017", "train"),
+    ("test/mp4", ".", "id00012", "test"), ("test/mp4", "test", "id00012", "test"),
+    ("test/mp4", "test/mp4", "id00012", "test"),
+    # Where no folder says it, the corpus's own list of those who test does.
+    ("mp4", ".", "id00017", "test"), ("mp4", "mp4", "id00017", "test"), ("mp4", "mp4", "id00012", "train"),
+])
+def test_voxceleb2_is_read_from_any_of_its_roots(tmp_path, folder, root, person, split):
+    video = tmp_path / folder / person / "21Uxsk56VDQ" / "00001.mp4"
+    video.parent.mkdir(parents=True)
+    video.write_bytes(b"x")
+    (clip,) = scan("voxceleb2", tmp_path / root)
+    assert clip.key == f"voxceleb2/{person}/21Uxsk56VDQ/00001" and clip.speaker == f"voxceleb2/{person}"
+    assert clip.split == split
+
+
 def test_lrw_has_the_word_in_the_middle(planted):
     clips = of("lrw", planted("lrw")[0])
     ((word, start, end),) = clips["lrw/unknown_test/WATER_00001"].words
