@@ -12,7 +12,7 @@ import time
 
 import jax
 
-from data_pipelines.schema import AUDIO_CONTEXT, BATCH_FIELDS, RECORD_FRAMES, SAMPLES_PER_FRAME
+from data_pipelines.schema import RECORD_FRAMES, example_shapes
 from thjax.core.data_spec import DataSpec
 from thjax.parallel import aot
 from thjax.systems import build, logical_axes
@@ -20,16 +20,8 @@ from thjax.systems import build, logical_axes
 
 def abstract_batch(spec: DataSpec) -> dict[str, jax.ShapeDtypeStruct]:
     """{field: [B, ...]} as the loader would give it; a window of 0 counts as a nominal record."""
-    frames = spec.window or RECORD_FRAMES
-    letters = {"T": frames, "H": spec.crop.height, "W": spec.crop.width,
-               "T * 640 + 6400": frames * spec.stride * SAMPLES_PER_FRAME + 2 * AUDIO_CONTEXT}
-    names = ("example_id", "valid", *spec.fields)
-    return {
-        name: jax.ShapeDtypeStruct(
-            (spec.batch, *(letters.get(size, size) for size in BATCH_FIELDS[name].shape)), BATCH_FIELDS[name].dtype
-        )
-        for name in names
-    }
+    shapes = example_shapes(spec, spec.window or RECORD_FRAMES, coefficients=0)
+    return {name: jax.ShapeDtypeStruct((spec.batch, *shape), dtype) for name, (shape, dtype) in shapes.items()}
 
 
 def main() -> None:

@@ -12,9 +12,6 @@ from data_pipelines.order import uniform_draws
 from data_pipelines.schema import DataError
 from thjax.core.data_spec import DataSpec
 
-ALWAYS = ("example_id", "valid")
-"""Fields of every batch."""
-
 
 class KeptCrops:
     """Cropped frames of one record that were made before; lies in the record under "crops".
@@ -55,17 +52,24 @@ class ExampleMaker:
             wanted.add("landmarks")
         return tuple(sorted(wanted))
 
-    def sampled(self, record: dict, speaker: int, position: int) -> dict[str, np.ndarray]:
-        """The example at `position` of the stream: a random window of the record, a still, perhaps a mirror."""
+    def sampled(self, record: dict, speaker: int, position: int, frames: np.ndarray | None = None
+                ) -> dict[str, np.ndarray]:
+        """The example at `position` of the stream: a random window of the record, a still, perhaps a mirror.
+
+        Its frames are written into `frames`, uint8 `[T, H, W, 3]`, if that is given.
+        """
         # Always three draws, so that one choice never moves another.
         at_start, at_still, at_mirror = uniform_draws(self.seed, position, 3)
         span = (self.length - 1) * self.spec.stride + 1
         start = int(at_start * max(record["n"] - span + 1, 1)) if self.spec.window else 0
         found = np.flatnonzero(record["face_ok"]) if record["face_ok"].any() else np.arange(record["n"])
         still = int(found[int(at_still * len(found))]) if self.spec.still == "random" else int(found[0])
-        example = self.window(record, start, still, speaker)
+        example = self.window(record, start, still, speaker, frames)
         if self.spec.mirror and at_mirror < 0.5:
             example = crops.mirror(example, self.spec.crop.width, self.coefficient_mirror)
+            if frames is not None:
+                frames[...] = example["frames"]
+                example["frames"] = frames
             if "start_pose" in example:
                 example["start_pose"] = example["start_pose"] * crops.MIRROR_POSE
         return self._select(example, position)
@@ -77,7 +81,7 @@ class ExampleMaker:
         for name, value in parts[0].items():
             if name == "audio":
                 example[name] = self._join_audio(segments)
-            elif name in ("still", "speaker", "start_pose", *records.PER_CLIP_SHAPES):
+            elif name in ("still", "speaker", "start_frame", "start_pose", *records.PER_CLIP_SHAPES):
                 example[name] = value
             else:
                 example[name] = _pad(np.concatenate([part[name] for part in parts])[: self.length], self.length)
@@ -89,14 +93,15 @@ class ExampleMaker:
         length = len(range(start, record["n"], self.spec.stride))
         return dataclasses.replace(self, length=length).window(record, start, _first_found(record), speaker)
 
-    def window(self, record: dict, start: int, still: int, speaker: int) -> dict[str, np.ndarray]:
+    def window(self, record: dict, start: int, still: int, speaker: int, frames: np.ndarray | None = None
+               ) -> dict[str, np.ndarray]:
         """T frames from `start` on with their labels, zeros with `valid` 0 where the record ends; not yet selected."""
         stride, fields = self.spec.stride, self.spec.fields
         indices = range(record["n"])[start :: stride][: self.length]
         example = {"valid": _pad((record["face_ok"][indices] > 0).astype(np.float32), self.length),
-                   "speaker": np.int32(speaker)}
+                   "speaker": np.int32(speaker), "start_frame": np.int32(record["start_frame"] + start)}
         if {"frames", "still", "landmarks"} & set(fields):
-            example |= self._pixels(record, indices, still)
+            example |= self._pixels(record, indices, still, frames)
         if "audio" in fields:
             samples = _samples(self.length * stride)
             example["audio"] = _pad(record["audio"][start * schema.SAMPLES_PER_FRAME :][:samples], samples)
@@ -107,13 +112,16 @@ class ExampleMaker:
             example["start_pose"] = records.start_pose(record)
         return example | {name: record[name] for name in records.PER_CLIP_SHAPES if name in fields}
 
-    def _pixels(self, record: dict, indices: range, still: int) -> dict[str, np.ndarray]:
+    def _pixels(self, record: dict, indices: range, still: int, frames: np.ndarray | None) -> dict[str, np.ndarray]:
         fields, example = self.spec.fields, {}
-        if "frames" in fields or "still" in fields:
-            cropped = self._cropped(record, [*indices, still] if "frames" in fields else [still])
-            example["still"] = cropped[-1]
-            if "frames" in fields:
-                example["frames"] = _pad(cropped[:-1], self.length)
+        if "frames" in fields:
+            example["frames"] = frames = self._memory(self.length) if frames is None else frames
+            self._crop_into(frames[: len(indices)], record, indices)
+            frames[len(indices) :] = 0
+            if still in indices:
+                example["still"] = frames[indices.index(still)]
+        if "still" in fields and "still" not in example:
+            example["still"] = self._crop_into(self._memory(1), record, [still])[0]
         if "landmarks" in fields:
             points = record["landmarks"][indices]
             if self.spec.crop.recipe != "none":
@@ -121,22 +129,26 @@ class ExampleMaker:
             example["landmarks"] = self._pad_found(points, record, indices)
         return example
 
-    def _cropped(self, record: dict, places: Sequence[int]) -> np.ndarray:
-        """Frames `places` of a record as the spec crops them; each is decoded once, or never if it is kept."""
-        kept, once = record.get("crops"), list(dict.fromkeys(places))
+    def _memory(self, frames: int) -> np.ndarray:
+        return np.empty((frames, self.spec.crop.height, self.spec.crop.width, 3), np.uint8)
+
+    def _crop_into(self, out: np.ndarray, record: dict, places: Sequence[int]) -> np.ndarray:
+        """Frames `places` of a record as the spec crops them, written into `out`; decoded never if they are kept."""
+        kept = record.get("crops")
         if kept is None:
-            cropped = self._crop(record, once)
-            return cropped if len(once) == len(places) else cropped[[once.index(place) for place in places]]
-        missing = [place for place in once if not kept.there[place]]
+            return self._decode_into(out, record, places)
+        missing = [place for place in places if not kept.there[place]]
         if missing:
             # Two threads may both do this: they write the same bytes, and `there` is set after them.
-            kept.frames[missing] = self._crop(record, missing)
+            kept.frames[missing] = self._decode_into(self._memory(len(missing)), record, missing)
             kept.there[missing] = True
-        return kept.frames[places]
+        return np.take(kept.frames, places, axis=0, out=out, mode="clip")  # any other mode copies twice
 
-    def _crop(self, record: dict, places: Sequence[int]) -> np.ndarray:
-        size = (self.spec.crop.height, self.spec.crop.width)
-        return crops.warp(records.decode_frames(record, places), self._affine(record, places), size)
+    def _decode_into(self, out: np.ndarray, record: dict, places: Sequence[int]) -> np.ndarray:
+        if self.spec.crop.recipe == "none" and out.shape[1:3] == (record["height"], record["width"]):
+            return records.decode_frames(record, places, out)
+        out[...] = crops.warp(records.decode_frames(record, places), self._affine(record, places), out.shape[1:3])
+        return out
 
     def _pad_found(self, values: np.ndarray, record: dict, indices: range) -> np.ndarray:
         """Labels padded to T and zero where there is no face: a tracker may have left anything there, NaN included."""
@@ -167,7 +179,7 @@ class ExampleMaker:
 
     def _select(self, example: dict, position: int) -> dict[str, np.ndarray]:
         example["example_id"] = np.uint32(position % 2**32)
-        return {name: np.asarray(example[name]) for name in (*ALWAYS, *self.spec.fields)}
+        return {name: np.asarray(example[name]) for name in (*schema.ALWAYS, *self.spec.fields)}
 
 
 def check_fields(spec: DataSpec, manifest: Manifest) -> None:
@@ -176,8 +188,8 @@ def check_fields(spec: DataSpec, manifest: Manifest) -> None:
     Raises:
         DataError: a field is unknown or the corpus does not have it; names those there are.
     """
-    has = sorted({*(("frames", "still") if manifest.pixels else ()), "audio", "speaker", *ALWAYS, *manifest.labels,
-                  *(["start_pose"] if "pose" in manifest.labels else [])})
+    has = sorted({*schema.ALWAYS, "audio", "speaker", "start_frame", *(("frames", "still") if manifest.pixels else ()),
+                  *manifest.labels, *(["start_pose"] if "pose" in manifest.labels else [])})
     for name in spec.fields:
         if name not in schema.BATCH_FIELDS:
             raise DataError(f"unknown batch field {name!r}; known: {', '.join(schema.BATCH_FIELDS)}")

@@ -61,6 +61,7 @@ class Loader(Stream):
         self._order = order_of(self.manifest, spec, seed)
         longest = int(self.manifest.index["n"][self._rows].max())
         self.length = length or spec.window or -(-longest // spec.stride)
+        self.coefficients = len(self.manifest.coefficients)
         maker = ExampleMaker(spec, seed, self.length, coefficient_mirror(spec, self.manifest))
         room = KEPT_BYTES if kept_bytes is None else kept_bytes
         self._records = _RecordReader(self.manifest, maker, keep=not config.workers and self._size() <= room)
@@ -78,13 +79,13 @@ class Loader(Stream):
         """Records of the split: examples of an epoch."""
         return len(self._rows)
 
-    def example_at(self, position: int) -> dict[str, np.ndarray]:
-        """The example at a position of the global stream, without a batch axis."""
-        return self.drawn(position, position)
+    def example_at(self, position: int, frames: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The example at a position of the global stream, without a batch axis; see `Stream`."""
+        return self.drawn(position, position, frames)
 
-    def drawn(self, place: int, position: int) -> dict[str, np.ndarray]:
+    def drawn(self, place: int, position: int, frames: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """The example whose record is at `place` of this corpus's own order, drawn for `position` of a stream."""
-        return self._records.example(position, self._order[place])
+        return self._records.example(position, self._order[place], frames)
 
     def key_at(self, place: int) -> str:
         """Key of the clip at `place` of this corpus's own order."""
@@ -184,8 +185,8 @@ class _RecordReader:
         self._keep, self._kept = keep, {}
         self.shards = ShardReader([manifest.directory / shard["name"] for shard in manifest.content["shards"]])
 
-    def example(self, position: int, row: int) -> dict[str, np.ndarray]:
-        return self._maker.sampled(self._record(row), self._index["speaker"][row], position)
+    def example(self, position: int, row: int, frames: np.ndarray | None) -> dict[str, np.ndarray]:
+        return self._maker.sampled(self._record(row), self._index["speaker"][row], position, frames)
 
     def clip(self, rows: Sequence[int], number: int) -> dict[str, np.ndarray]:
         return self._maker.whole([self._record(row) for row in rows], self._index["speaker"][rows[0]], number)

@@ -115,6 +115,7 @@ class Mixture(Stream):
         self.length = max(loader.length for loader in self.loaders)
         self.loaders = [loader if loader.length == self.length else make(part, self.length)
                         for part, loader in zip(parts, self.loaders, strict=True)]
+        self.coefficients = self.loaders[0].coefficients
         self._counts = shares([loader.examples if part.weight is None else part.weight
                                for part, loader in zip(parts, self.loaders, strict=True)])
         speakers = [len(loader.manifest.speakers) for loader in self.loaders]
@@ -125,10 +126,10 @@ class Mixture(Stream):
         """Records of the split in all corpora."""
         return sum(loader.examples for loader in self.loaders)
 
-    def example_at(self, position: int) -> dict[str, np.ndarray]:
-        """The example at a position of the global stream, without a batch axis."""
+    def example_at(self, position: int, frames: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The example at a position of the global stream, without a batch axis; see `Stream`."""
         which, place = self.source_at(position)
-        example = self.loaders[which].drawn(place, position)
+        example = self.loaders[which].drawn(place, position, frames)
         if "speaker" in example:
             example["speaker"] = np.int32(example["speaker"] + self._first_speaker[which])
         return example

@@ -48,14 +48,19 @@ def encode_frames(frames: np.ndarray) -> list[bytes]:
     ]
 
 
-def decode_frames(record: dict, indices: Sequence[int]) -> np.ndarray:
+def decode_frames(record: dict, indices: Sequence[int], out: np.ndarray | None = None) -> np.ndarray:
     """Frames `indices` of a record, uint8 `[len(indices), H, W, 3]` RGB.
+
+    Args:
+        record: what `decode` gave.
+        indices: of its frames.
+        out: where they are written, contiguous; None takes new memory.
 
     Raises:
         DataError: a frame is no JPEG of the record's size.
     """
     shape = (record["height"], record["width"], 3)
-    frames = np.empty((len(indices), *shape), np.uint8)
+    frames = np.empty((len(indices), *shape), np.uint8) if out is None else out
     for row, index in enumerate(indices):
         try:
             decoded = simplejpeg.decode_jpeg(record["video"][index], "RGB", buffer=frames[row])

@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 
+from thjax.core.data_spec import DataSpec
 from thjax.core.errors import UserError
 
 VERSION = 1
@@ -56,6 +57,7 @@ class Field:
 BATCH_FIELDS = {
     "example_id": Field(np.uint32, (), "position in the stream, wraps at 2**32; keys every random draw"),
     "valid": Field(np.float32, ("T",), "1 where the frame exists and its face was found, else 0"),
+    "start_frame": Field(np.int32, (), "frames of the clip before the first one here; 0 where the clip starts"),
     "frames": Field(np.uint8, ("T", "H", "W", 3), "RGB, cropped as the stage asks"),
     "still": Field(np.uint8, ("H", "W", 3), "RGB frame of the same clip that shows the identity"),
     "audio": Field(np.int16, ("T * 640 + 6400",), "16 kHz mono, 3,200 samples of context on each side"),
@@ -70,6 +72,9 @@ BATCH_FIELDS = {
     "identity": Field(np.float32, (IDENTITY_SIZE,), "embedding of the clip's person, of length 1"),
     "speaker": Field(np.int32, (), "index into the manifest's sorted speakers"),
 }
+
+ALWAYS = ("example_id", "valid")
+"""Fields of every batch."""
 
 RECORD_FIELDS = {
     "v": "schema version",
@@ -106,6 +111,20 @@ RECORD_FIELDS = {
 DTYPES = {"face_ok": np.uint8, "landmarks": np.float32, "au": np.float32, "au_presence": np.uint8, "pose": np.float32,
           "blink": np.uint8, "coefficients": np.float32, "identity": np.float32, "start_pose": np.float32}
 """Stored types of the arrays of a record, but for its audio."""
+
+
+def example_shapes(spec: DataSpec, frames: int, coefficients: int) -> dict[str, tuple[tuple[int, ...], type]]:
+    """{field: (shape, dtype)} of an example, without a batch axis.
+
+    Args:
+        spec: fields, stride and crop.
+        frames: T.
+        coefficients: K of the corpus.
+    """
+    letters = {"T": frames, "H": spec.crop.height, "W": spec.crop.width, "K": coefficients,
+               "T * 640 + 6400": frames * spec.stride * SAMPLES_PER_FRAME + 2 * AUDIO_CONTEXT}
+    return {name: (tuple(letters.get(size, size) for size in BATCH_FIELDS[name].shape), BATCH_FIELDS[name].dtype)
+            for name in (*ALWAYS, *spec.fields)}
 
 
 class DataError(UserError):

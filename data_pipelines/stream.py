@@ -1,6 +1,7 @@
 """Batches of a stream of examples: this host's rows of each, made ahead by threads or worker processes."""
 
 import abc
+import dataclasses
 import os
 import signal
 import threading
@@ -10,9 +11,14 @@ from collections.abc import Iterator, Sequence
 import grain
 import numpy as np
 
+from data_pipelines import schema
+from data_pipelines.batch_memory import BatchMemory, Shapes
 from data_pipelines.schema import DataError
 from thjax.core.config import LoaderConfig
 from thjax.core.data_spec import DataSpec
+
+_STEPS_THAT_RUN = 3
+"""Whose batches may still be held when the next is asked for."""
 
 
 class Stream(abc.ABC):
@@ -32,11 +38,13 @@ class Stream(abc.ABC):
         config: as given.
         length: T, frames of an example.
         examples: of an epoch.
+        coefficients: K, of the corpus's morphable head; 0 without.
         local_batch: examples of this host.
     """
 
     length: int
     examples: int
+    coefficients: int
 
     def __init__(self, spec: DataSpec, process_index: int, process_count: int, config: LoaderConfig):
         if spec.batch % process_count:
@@ -54,18 +62,40 @@ class Stream(abc.ABC):
         return self.examples / self.spec.batch
 
     @abc.abstractmethod
-    def example_at(self, position: int) -> dict[str, np.ndarray]:
-        """The example at a position of the global stream, without a batch axis."""
+    def example_at(self, position: int, frames: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The example at a position of the global stream, without a batch axis.
+
+        Args:
+            position: of the stream.
+            frames: where its frames are written, uint8 `[T, H, W, 3]`; None takes new memory.
+        """
 
     @abc.abstractmethod
     def describe(self, example_ids: Sequence[int]) -> list[str]:
         """Keys of the clips behind positions of the stream (`example_id`, as long as that has not wrapped)."""
 
-    def batch_at(self, stage_step: int) -> dict[str, np.ndarray]:
-        """This host's contiguous rows of the global batch of a step, fields as in `schema.BATCH_FIELDS`."""
+    def batch_at(self, stage_step: int, out: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """This host's contiguous rows of the global batch of a step, fields as in `schema.BATCH_FIELDS`.
+
+        Args:
+            stage_step: of the stage.
+            out: arrays of `batch_shapes` that are filled; None takes new memory.
+        """
+        if out is None:
+            out = {name: np.empty(shape, dtype) for name, (shape, dtype) in self.batch_shapes().items()}
         first = stage_step * self.spec.batch + self._first_row
-        examples = [self.example_at(first + row) for row in range(self.local_batch)]
-        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+        for row in range(self.local_batch):
+            # Frames are nearly all there is to copy, and are not: they are decoded where they stay.
+            example = self.example_at(first + row, out["frames"][row] if "frames" in out else None)
+            for name, value in example.items():
+                if name != "frames":
+                    out[name][row] = value
+        return out
+
+    def batch_shapes(self) -> Shapes:
+        """{field: (shape, dtype)} of this host's rows of a batch."""
+        shapes = schema.example_shapes(self.spec, self.length, self.coefficients)
+        return {name: ((self.local_batch, *shape), dtype) for name, (shape, dtype) in shapes.items()}
 
     def iterate(self, start_step: int = 0) -> "BatchIterator":
         """Batches from a step on, decoded ahead; close it, or use it in a `with`."""
@@ -80,18 +110,19 @@ class BatchIterator:
     """
 
     def __init__(self, stream: Stream, start_step: int):
-        self._iterator = None
+        self._iterator = self._memory = None
         if not hasattr(grain.DatasetIterator, "close"):
             raise DataError(f"grain {grain.__version__} is too old to feed a training, which needs 0.2.18: the extra "
                             "`track` holds it back, so train in an environment without it (pip install thjax)")
-        steps = grain.MapDataset.source(_Steps(stream, start_step))
         config, self._workers = stream.config, stream.config.workers
+        self._memory = _memory_for(stream)
+        steps = grain.MapDataset.source(_Steps(stream, start_step, self._memory))
         if config.workers:
             _accept_unparsed_flags()
             # In a worker one thread makes a batch at a time; the workers are the parallelism.
             batches = steps.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)).mp_prefetch(
                 grain.multiprocessing.MultiprocessingOptions(
-                    num_workers=config.workers, per_worker_buffer_size=max(1, -(-config.prefetch // config.workers))),
+                    num_workers=config.workers, per_worker_buffer_size=_ahead_of_each(config)),
                 worker_init_fn=_depend_on_the_loop)
         else:
             # grain's own default, 16 threads and 500 elements, is made for elements of some KiB.
@@ -106,6 +137,8 @@ class BatchIterator:
         if self._iterator is None:
             raise StopIteration
         batch = next(self._iterator)
+        if isinstance(batch, _Placed):
+            return self._memory.lease(batch.number)
         # Workers hand over shared memory: a copy frees it now and not when the interpreter is half gone.
         return {name: np.array(value) for name, value in batch.items()} if self._workers else batch
 
@@ -114,6 +147,8 @@ class BatchIterator:
         iterator, self._iterator = self._iterator, None
         if iterator is not None:
             iterator.close()
+        if self._memory is not None:
+            self._memory.close()
 
     def __enter__(self) -> "BatchIterator":
         return self
@@ -125,17 +160,45 @@ class BatchIterator:
         self.close()
 
 
+@dataclasses.dataclass(frozen=True)
+class _Placed:
+    """A batch that a worker process made in shared memory."""
+
+    number: int
+
+
 class _Steps(Sequence):
     """The batches from a step on as a source of grain: random access, so no step is replayed."""
 
-    def __init__(self, stream: Stream, start: int):
-        self._stream, self._start = stream, start
+    def __init__(self, stream: Stream, start: int, memory: BatchMemory | None):
+        self._stream, self._start, self._memory = stream, start, memory
 
     def __len__(self) -> int:
         return 2**40
 
-    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
-        return self._stream.batch_at(self._start + step)
+    def __getitem__(self, number: int) -> dict[str, np.ndarray] | _Placed:
+        place = self._memory.take(number) if self._memory else None
+        in_worker = self._stream.config.workers > 0
+        if place is not None and not in_worker:
+            place = self._memory.lease(number)
+        batch = self._stream.batch_at(self._start + number, place)
+        return _Placed(number) if in_worker and place is not None else batch
+
+
+def _ahead_of_each(config: LoaderConfig) -> int:
+    """Batches that are kept ahead of each worker."""
+    return max(1, -(-config.prefetch // config.workers))
+
+
+def _memory_for(stream: Stream) -> BatchMemory | None:
+    """Places for the batches that are under way at once, and for those of the steps that run."""
+    config = stream.config
+    # Of each worker one is made, one made ahead, one waits on this side, and the others in between.
+    under_way = config.workers * (_ahead_of_each(config) + 3) if config.workers else config.prefetch + 1
+    try:
+        return BatchMemory(stream.batch_shapes(), under_way + _STEPS_THAT_RUN, shared=config.workers > 0)
+    except OSError:  # then every batch has memory of its own, and workers' batches are copied
+        return None
 
 
 def _depend_on_the_loop(worker: int, workers: int) -> None:

@@ -51,9 +51,9 @@ def test_the_roof_decodes_what_the_loader_decodes(corpus, monkeypatch):
     loader = Loader(corpus.directory, spec, kept_bytes=0)
     decoded, decode = [], records.decode_frames
 
-    def note(record, indices):
-        decoded.append((record["key"], sorted(set(indices))))
-        return decode(record, indices)
+    def note(record, indices, out=None):
+        decoded.extend((record["key"], frame) for frame in indices)
+        return decode(record, indices, out)
 
     monkeypatch.setattr(records, "decode_frames", note)
     bench.make_in_turn(loader, 2)
@@ -61,7 +61,7 @@ def test_the_roof_decodes_what_the_loader_decodes(corpus, monkeypatch):
     roof = bench.Roof(loader)
     roof.run(1)
     roof.run(1)
-    assert decoded == theirs and len(theirs) == 2 * spec.batch
+    assert decoded == theirs and 2 * spec.batch * 12 <= len(theirs) <= 2 * spec.batch * 13
 
 
 def test_bytes_used_are_those_of_the_window(corpus):

@@ -11,7 +11,7 @@ from data_pipelines.writer import Writer
 from tests.data_pipelines.toy_corpus import COEFFICIENTS, toy_clip
 from thjax.core.data_spec import CropSpec, DataSpec
 
-FIELDS = ("audio", "au", "pose", "start_pose")
+FIELDS = ("audio", "au", "pose", "start_pose", "start_frame")
 
 
 def features_of(key, frames=200):
@@ -48,7 +48,7 @@ def test_a_window_in_the_middle_hears_what_lies_around_it(corpus):
     reader = Loader(corpus, spec(split="test", window=50, batch=1))
     example = reader.example_at(5)
     start = next(t for t in range(151) if np.array_equal(whole["au"][t : t + 50], example["au"]))
-    assert start > 0
+    assert start > 0 and example["start_frame"] == start and whole["start_frame"] == 0
     np.testing.assert_array_equal(example["start_pose"], whole["pose"][0])
     np.testing.assert_array_equal(whole["start_pose"], whole["pose"][0])
     np.testing.assert_array_equal(example["audio"], whole["audio"][start * 640 :][: 50 * 640 + 6400])

@@ -101,7 +101,31 @@ def test_prefetching_changes_no_byte(corpus, spec, prefetch):
 def test_two_worker_processes_change_no_byte(corpus, spec):
     loader = Loader(corpus, spec, seed=1, config=LoaderConfig(workers=2))
     with loader.iterate(3) as batches:
-        assert all(equal(next(batches), loader.batch_at(3 + i)) for i in range(4))
+        assert all(equal(next(batches), loader.batch_at(3 + i)) for i in range(30))
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multi_process)])
+def test_batches_that_are_kept_stay_what_they_are(corpus, spec, workers):
+    loader = Loader(corpus, spec, seed=1, config=LoaderConfig(workers=workers))
+    with loader.iterate() as batches:
+        kept = [next(batches) for _ in range(20)]  # there are places for fewer
+        assert batches._memory.take(3) is None
+        still = {name: value[1:] for name, value in kept[3].items()}
+        last = [next(batches) for _ in range(5)]
+    assert all(equal(batch, loader.batch_at(step)) for step, batch in enumerate(kept + last))
+    assert equal(still, {name: value[1:] for name, value in loader.batch_at(3).items()})
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multi_process)])
+def test_without_memory_to_share_the_batches_are_the_same(corpus, spec, workers, monkeypatch):
+    loader = Loader(corpus, spec, seed=1, config=LoaderConfig(workers=workers))
+
+    def none_here(*_, **__):
+        raise OSError("no memory")
+
+    monkeypatch.setattr("data_pipelines.stream.BatchMemory", none_here)
+    with loader.iterate(2) as batches:
+        assert batches._memory is None and all(equal(next(batches), loader.batch_at(2 + i)) for i in range(3))
 
 
 def test_a_small_split_is_decoded_once_and_changes_no_byte(corpus, spec, monkeypatch):
@@ -110,10 +134,10 @@ def test_a_small_split_is_decoded_once_and_changes_no_byte(corpus, spec, monkeyp
     fresh = Loader(corpus, spec, seed=1)
     decoded, here, decode = [], threading.get_ident(), records.decode_frames
 
-    def decode_and_note(record, places):
+    def decode_and_note(record, places, out=None):
         if threading.get_ident() == here:  # a prefetching thread of an earlier test may still be at its last batch
             decoded.extend((record["key"], place) for place in places)
-        return decode(record, places)
+        return decode(record, places, out)
 
     monkeypatch.setattr(records, "decode_frames", decode_and_note)
     batches = [kept.batch_at(step) for step in range(40)]
@@ -171,6 +195,19 @@ def test_half_of_the_examples_are_mirrored_labels_included(corpus, spec):
         np.testing.assert_allclose(b["landmarks"][:, 48, 0], 12 - a["landmarks"][:, 54, 0], atol=1e-5)
         np.testing.assert_array_equal(b["audio"], a["audio"])
     assert 18 <= turned <= 42
+
+
+def test_the_start_frame_says_where_in_its_clip_a_window_lies(corpus, spec):
+    spec = dataclasses.replace(spec, fields=("pose", "start_frame"), mirror=False)
+    loader, starts = Loader(corpus, spec), set()
+    poses = [clip["pose"] for clip in clips(corpus, "train", spec)]
+    for position in range(60):
+        example = loader.example_at(position)
+        start = int(example["start_frame"])
+        starts.add(start)
+        seen = int(example["valid"].sum())
+        assert any(np.array_equal(pose[start : start + seen], example["pose"][:seen]) for pose in poses)
+    assert 0 in starts and max(starts) >= 75  # the second record of the longest clip, too
 
 
 def test_choices_do_not_depend_on_the_other_fields(corpus, spec):

@@ -14,8 +14,8 @@ def planted_clip(monkeypatch):
 
     clean, keys = Loader.batch_at, []
 
-    def batch_at(self, stage_step):
-        batch = clean(self, stage_step)
+    def batch_at(self, stage_step, out=None):
+        batch = clean(self, stage_step, out)
         if stage_step == 2:
             batch["landmarks"] = batch["landmarks"].copy()
             batch["landmarks"][1, 0, 60, 0] = np.nan
@@ -97,8 +97,8 @@ def test_spikes_are_counted_and_stop_the_run_after_so_many_in_a_row(toy, tmp_pat
 
     clean = Loader.batch_at
 
-    def batch_at(self, stage_step):
-        batch = clean(self, stage_step)
+    def batch_at(self, stage_step, out=None):
+        batch = clean(self, stage_step, out)
         # A spike is called after 20 steps at the earliest. Step 23 is one, and every step from 25 on.
         large = 1000 if stage_step == 22 or stage_step >= 24 else 1
         return batch | {"landmarks": batch["landmarks"] * np.float32(large)}

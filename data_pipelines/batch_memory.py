@@ -1,0 +1,101 @@
+"""Memory that a loader's batches are made in, again and again.
+
+Memory that a process touches for the first time costs time, and a batch that worker processes make would be copied
+twice on its way. Here a batch is made where it stays, in one of a few places; a place is free for another batch when
+nobody holds an array of the last one, be it a step or a device.
+"""
+
+import mmap
+import os
+import pickle
+import weakref
+
+import numpy as np
+
+Shapes = dict[str, tuple[tuple[int, ...], type]]
+"""{field: (shape, dtype)}."""
+_ALIGNED = 64
+"""Bytes: jax takes arrays that begin at multiples of it without a copy."""
+
+
+class BatchMemory:
+    """Places for batches, in this process or shared with the worker processes that it is pickled into.
+
+    Batch n lies in place n modulo their number, so that nobody has to be asked: batches that are made at the same time
+    are neighbours.
+
+    Args:
+        shapes: of a batch.
+        places: number of them. Only those that are used take memory.
+        shared: whether worker processes of this one write into it.
+
+    Raises:
+        OSError: this system cannot share memory so.
+    """
+
+    def __init__(self, shapes: Shapes, places: int, shared: bool = False):
+        sizes = {name: int(np.prod(shape)) * np.dtype(dtype).itemsize for name, (shape, dtype) in shapes.items()}
+        ends = np.cumsum([-(-size // _ALIGNED) * _ALIGNED for size in sizes.values()])
+        self._shapes, self._starts = shapes, dict(zip(shapes, [0, *ends[:-1].tolist()], strict=True))
+        self._sizes, self._places = sizes, places
+        self._size = -(-int(ends[-1]) // mmap.PAGESIZE) * mmap.PAGESIZE
+        total, self._file = mmap.PAGESIZE + places * self._size, -1
+        if shared:
+            if not hasattr(os, "memfd_create"):
+                raise OSError("no memfd_create on this system")
+            # It has no name, so that nothing is left behind however the processes end.
+            self._file = os.memfd_create("thjax batches")
+            os.ftruncate(self._file, total)
+        self._map(mmap.mmap(self._file, total))
+
+    def _map(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        self._taken = np.frombuffer(memory, np.uint8, self._places)  # the first page says which places are taken
+
+    def take(self, number: int) -> dict[str, np.ndarray] | None:
+        """The arrays of batch `number`, to be filled; None where somebody still holds what lies in its place.
+
+        The place stays taken until `lease` has been called for the batch and its arrays are gone.
+        """
+        place = number % self._places
+        if self._taken[place]:
+            return None
+        self._taken[place] = 1
+        return self._arrays(np.frombuffer(self._memory, np.uint8, self._size, mmap.PAGESIZE + place * self._size))
+
+    def lease(self, number: int) -> dict[str, np.ndarray]:
+        """The arrays of batch `number`, taken before, here or in a worker; their place is free when they are gone."""
+        place = number % self._places
+        whole = np.frombuffer(self._memory, np.uint8, self._size, mmap.PAGESIZE + place * self._size)
+        # All views rest on this one array, so it ends with the last of them.
+        weakref.finalize(whole, self._taken.__setitem__, place, 0).atexit = False
+        return self._arrays(whole)
+
+    def _arrays(self, whole: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: whole[self._starts[name] :][: self._sizes[name]].view(dtype).reshape(shape)
+                for name, (shape, dtype) in self._shapes.items()}
+
+    def close(self) -> None:
+        """No worker can join any more. Arrays that are held stay what they are."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __getstate__(self) -> dict:
+        if self._file < 0:
+            raise pickle.PicklingError("memory of this process alone, or closed: no other process can write into it")
+        return {name: value for name, value in vars(self).items() if name not in ("_memory", "_taken", "_file")} | {
+            "_path": f"/proc/{os.getpid()}/fd/{self._file}"}
+
+    def __setstate__(self, state: dict) -> None:
+        path = state.pop("_path")
+        vars(self).update(state, _file=-1)
+        try:
+            file = os.open(path, os.O_RDWR)
+        except OSError:  # out of reach: every place seems taken, and batches are made elsewhere
+            self._taken = np.ones(self._places, np.uint8)
+            return
+        try:
+            self._map(mmap.mmap(file, mmap.PAGESIZE + self._places * self._size))
+        finally:
+            os.close(file)
