@@ -123,3 +123,20 @@ def test_both_together_are_a_table_with_controls(work):
                                    "true_motion"]
     assert table["about"]["system"] == "dirfa:demo with dirfa_generator:tiny" and table["about"]["clips"] == 2
     assert {"psnr", "ssim", "mouth_psnr", "jitter"} <= set(table["rows"]["ours"])
+
+
+@pytest.mark.thorough
+def test_judges_measure_both_together(work):
+    """The paper's tables 1 and 4 on the pair: identity, landmarks, sync and blinks, as our judges see them."""
+    thjax("evaluate", "--checkpoint", "mapper", "--checkpoint", "generator", "--data", "corpus", "--out", "judged",
+          cwd=work)
+    table = json.loads((work / "judged" / "table.json").read_text())
+    assert table["about"]["judges"] and "circular" not in json.dumps(table["about"])
+    value = lambda row, name: next(cell["mean"] for metric, cell in table["rows"][row].items()
+                                   if metric.partition("[")[0] == name)
+    for metric in ("acd", "lmd", "lse_d", "fid"):  # an untrained generator is worse than the truth by each of them
+        assert 0 <= value("re_encoded_truth", metric) < value("ours", metric), metric
+    for metric in ("csim", "sync_confidence"):
+        assert value("re_encoded_truth", metric) > value("ours", metric), metric
+    assert value("copy_first_frame", "blink_rate_au45") == value("copy_first_frame", "blink_rate_ear") == 0
+    assert {"static_pose", "replayed_pose", "independent_pose"} <= set(table["rows"])  # beside which HS stands

@@ -117,7 +117,7 @@ def test_a_mapper_draws_and_scores_the_same(one_device):
 
     def drawn_and_scored():
         sampler = system.sampler(devices.everywhere(nets), stats)
-        given = devices.cut({name: batch[name] for name in ("audio", "au", "pose", "start_pose", "valid")})
+        given = devices.cut({name: batch[name] for name in (*FIELDS, "valid")})
         return Drawer(sampler, motions=2)(batch["audio"], range(8)), jax.device_get(sampler.score(given)), given
 
     motion, scored, given = drawn_and_scored()

@@ -51,12 +51,13 @@ def make_batch(config: Config, seed: int = 0, frames: int | None = None, starts=
     """Labels that move and sound that does not care; the second window lies in the middle of its clip."""
     rng, b, t = np.random.default_rng(seed), config.data.batch, frames or config.data.window
     audio = rng.normal(0, 3000, (b, t * 640 + 6400)).astype(np.int16)
-    audio[:, :3200] *= ~np.resize(starts, b)[:, None]
+    starts = np.resize(starts, b)
+    audio[:, :3200] *= ~starts[:, None]
     pose = rng.normal(0, 1, (b, t, 6)).cumsum(1) * [1, 1, 1, 0.02, 0.02, 0.02] + [0, 0, 600, 0, 0, 0]
     return {
         "example_id": np.arange(b, dtype=np.uint32), "valid": np.ones((b, t), np.float32), "audio": audio,
         "au": rng.uniform(0, 5, (b, t, 17)).astype(np.float32), "pose": pose.astype(np.float32),
-        "start_pose": pose[:, 0].astype(np.float32),
+        "start_pose": pose[:, 0].astype(np.float32), "start_frame": np.where(starts, 0, 40).astype(np.int32),
     }
 
 

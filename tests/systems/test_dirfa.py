@@ -159,7 +159,7 @@ def test_every_variant_has_its_stage_and_shapes(variant):
                              jnp.zeros((b, t, 400)), once, once)
     assert said.shape == (b, t, 23, heads.numbers(mapper.head, mapper.categories, mapper.components))
     assert [stage.name for stage in system.stages] == ["mapping"] and config.variant == variant
-    assert set(config.data.fields) == {"audio", "au", "pose", "start_pose"}
+    assert set(config.data.fields) == {"audio", "au", "pose", "start_pose", "start_frame"}
     assert mapper.reach == 50 and (config.losses.history_noise, config.losses.label_smoothing) == (0, 0)
 
 

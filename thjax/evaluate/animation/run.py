@@ -124,6 +124,7 @@ class MapperSource:
             "au": np.stack([_padded(clip.vectors[:, UNITS], length) for clip in clips]),
             "pose": np.stack([_padded(clip.vectors[:, UNITS.stop :], length) for clip in clips]),
             "start_pose": np.zeros((len(clips), len(POSE)), np.float32),  # vectors count from there
+            "start_frame": np.zeros(len(clips), np.int32),
             "valid": np.stack([_padded(clip.counts.astype(np.float32), length) for clip in clips]),
         }
         scored = self.sampler.score(devices.cut({name: filled(values) for name, values in batch.items()}))

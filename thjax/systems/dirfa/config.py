@@ -194,7 +194,7 @@ class ScheduleConfig:
             raise ValueError("schedule.steps and schedule.epochs are both 0: the run has no end; set one of them")
 
 
-FIELDS = ("audio", "au", "pose", "start_pose")
+FIELDS = ("audio", "au", "pose", "start_pose", "start_frame")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,7 +40,7 @@ def make_lesson(config: Config, quantiser: Quantiser, batch: Batch, unscored: in
     Args:
         config: of the run.
         quantiser: of the corpus.
-        batch: with `au`, `pose`, `start_pose`, `audio`, `valid`.
+        batch: with `au`, `pose`, `start_pose`, `start_frame`, `valid`.
         unscored: frames of history at the start of windows from mid-clip.
     """
     valid = batch["valid"] > 0
@@ -49,19 +49,11 @@ def make_lesson(config: Config, quantiser: Quantiser, batch: Batch, unscored: in
     if config.mapper.head != "regression":
         told = quantiser.centroid(quantiser.encode(values))
     history = jnp.pad(told[:, :-1], ((0, 0), (1, 0), (0, 0)))
-    starts = starts_clip(batch["audio"])
+    starts = batch["start_frame"] == 0
     known = jnp.concatenate([starts[:, None], valid[:, :-1]], axis=1)
     beginning = (np.arange(valid.shape[1]) == 0) & starts[:, None]
     late = starts[:, None] | (np.arange(valid.shape[1]) >= unscored)
     return Lesson(values, history, ~known | beginning, known, (valid & known & late).astype(told.dtype))
-
-
-def starts_clip(audio: jax.Array) -> jax.Array:
-    """[B] bool: the window is its clip's start, for audio [B, S] int16 with its stored context.
-
-    Context is zero where the clip ends (data_pipelines/schema.py); inside a clip, 0.2 s of sound have some noise.
-    """
-    return jnp.all(audio[:, :AUDIO_CONTEXT] == 0, axis=1)
 
 
 def batch_features(config: MapperConfig, audio: jax.Array, gain: jax.Array | None = None) -> jax.Array:
