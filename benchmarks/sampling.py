@@ -125,7 +125,10 @@ def rows_beside_roof(rounds: int) -> dict[str, dict]:
 
 
 def rows_by_length(rounds: int) -> dict[str, dict]:
-    """Rows of size `s` at lengths up to ten minutes and more, each beside the shortest."""
+    """Rows of size `s` at lengths up to ten minutes and more, each beside the shortest.
+
+    A length is drawn as often as gives the frames of the longest, so that all are timed for as long.
+    """
     import jax
 
     from tests.systems.dirfa_narrow import random_weights
@@ -135,13 +138,13 @@ def rows_by_length(rounds: int) -> dict[str, dict]:
     runs = {}
     for frames in FLAT:
         features = features_of(config, frames)
-        runs[frames] = lambda features=features: jax.block_until_ready(draw(variables, start, features))
+        runs[frames] = lambda features=features: [jax.block_until_ready(draw(variables, start, features))
+                                                  for _ in range(FLAT[-1] // len(features))]
         runs[frames]()
     seconds = timing.interleave(runs, rounds)
-    shortest = np.array(seconds[FLAT[0]]) / FLAT[0]
     return {f"s, {frames} frames": {
-        "ours, ms a frame": timing.median(values, 1e3 / frames),
-        "of the shortest": timing.median(np.array(values) / frames / shortest),
+        "ours, ms a frame": timing.median(values, 1e3 / FLAT[-1]),
+        "of the shortest": timing.median(np.divide(values, seconds[FLAT[0]])),
     } for frames, values in seconds.items()}
 
 
