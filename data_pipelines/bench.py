@@ -38,7 +38,7 @@ FRAMES = 4_000
 BATCHES = 16
 """Of a timing, at least. While others are timed, two worker processes fill up to ten batches ahead; the run before a
 timing uses those up."""
-ROUNDS = 3
+ROUNDS = 5
 RATES = (2_000, 20_000)
 """Frames/s that an accelerator may take."""
 
