@@ -8,7 +8,9 @@ are sums of shifted maps (thjax/blocks/feature_layers.py). Writes benchmarks/res
 """
 
 import argparse
+import functools
 import os
+from collections.abc import Callable
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -54,6 +56,12 @@ def native(x: jax.Array, w: jax.Array) -> jax.Array:
     return jax.lax.conv_general_dilated(x, w, (1, 1, 1), "SAME", dimension_numbers=("NDHWC", "DHWIO", "NDHWC"))
 
 
+def value_and_gradients(apply: Callable, x: jax.Array, w: jax.Array, ahead: jax.Array) -> tuple[jax.Array, ...]:
+    """The convolution and both its gradients: the value is returned, or it would not be computed."""
+    y, pull = jax.vjp(apply, x, w)
+    return y, *pull(ahead)
+
+
 def compare(x_shape: tuple[int, ...], w_shape: tuple[int, ...], rounds: int) -> dict:
     """One row: milliseconds of the three, forward and with gradients, and torch's over ours."""
     rng = np.random.default_rng(0)
@@ -61,7 +69,7 @@ def compare(x_shape: tuple[int, ...], w_shape: tuple[int, ...], rounds: int) -> 
     ahead = rng.normal(size=(*x_shape[:-1], w_shape[-1])).astype(np.float32)
     padding = (w_shape[0] // 2,) * 2
     forward = {"ours": lambda x, w: conv3d(x, w, 1, padding), "lax": native}
-    both = {name: lambda x, w, ahead, apply=apply: jax.vjp(apply, x, w)[1](ahead) for name, apply in forward.items()}
+    both = {name: functools.partial(value_and_gradients, apply) for name, apply in forward.items()}
     given = [jnp.asarray(array) for array in (x, w, ahead)]
     forward = {name: jax.jit(apply).lower(*given[:2]).compile() for name, apply in forward.items()}
     both = {name: jax.jit(apply).lower(*given).compile() for name, apply in both.items()}
@@ -74,21 +82,22 @@ def compare(x_shape: tuple[int, ...], w_shape: tuple[int, ...], rounds: int) -> 
 
     def torch_both():
         mine, kernel = tx.requires_grad_(), tw.requires_grad_()
-        return torch.autograd.grad(torch.nn.functional.conv3d(mine, kernel, padding=padding[0]), (mine, kernel), tahead)
+        y = torch.nn.functional.conv3d(mine, kernel, padding=padding[0])
+        return y, *torch.autograd.grad(y, (mine, kernel), tahead)
 
-    expected = [np.moveaxis(torch_forward().numpy(), 1, -1)]
-    dx, dw = torch_both()
-    expected += [np.moveaxis(dx.numpy(), 1, -1), dw.numpy().transpose(2, 3, 4, 1, 0)]
+    y, dx, dw = (tensor.detach().numpy() for tensor in torch_both())
+    expected = [np.moveaxis(y, 1, -1), np.moveaxis(y, 1, -1), np.moveaxis(dx, 1, -1), dw.transpose(2, 3, 4, 1, 0)]
     for name in forward:
         for made, wanted in zip((forward[name](*given[:2]), *both[name](*given)), expected, strict=True):
             error = np.abs(np.asarray(made) - wanted).max() / np.abs(wanted).max()
             assert error <= CLOSE, f"{x_shape} by {w_shape}: {name} is {error:.1e} of the maximum away from torch"
     runs = {f"{name}, forward": lambda run=run: jax.block_until_ready(run(*given[:2])) for name, run in forward.items()}
-    runs |= {f"{name}, gradients": lambda run=run: jax.block_until_ready(run(*given)) for name, run in both.items()}
-    runs |= {"torch, forward": torch_forward, "torch, gradients": torch_both}
+    runs |= {f"{name}, with gradients": lambda run=run: jax.block_until_ready(run(*given))
+             for name, run in both.items()}
+    runs |= {"torch, forward": torch_forward, "torch, with gradients": torch_both}
     seconds = timing.interleave(runs, rounds)
     row = {f"{name}, ms": timing.median(values, 1e3) for name, values in seconds.items()}
-    for part in ("forward", "gradients"):
+    for part in ("forward", "with gradients"):
         row |= {f"torch / ours, {part}": timing.number(row[f"torch, {part}, ms"]["mean"]
                                                        / row[f"ours, {part}, ms"]["mean"])}
     return row

@@ -1,4 +1,4 @@
-"""The loader beside its roof: reading, unpacking and decoding the same frames in a bare loop.
+"""The loader beside reading, unpacking and decoding the same frames in a bare loop, which crops nothing.
 
     python -m benchmarks.feed [--data DIR] [--batches 60]
 
@@ -47,9 +47,9 @@ def measure(data: pathlib.Path, batches: int) -> dict:
     with loader.iterate() as ahead:
         runs = {
             "roof: read, unpack, decode": functools.partial(Roof(loader).run, batches),
-            "loader, nothing kept": functools.partial(make_in_turn, loader, batches),
-            "loader, nothing kept, prefetching": functools.partial(consume, ahead, batches),
-            "loader, small split kept in memory": functools.partial(make_in_turn, kept, batches),
+            "loader, cropped and mirrored, nothing kept": functools.partial(make_in_turn, loader, batches),
+            "loader, cropped and mirrored, nothing kept, prefetching": functools.partial(consume, ahead, batches),
+            "loader, mirrored, small split kept in memory": functools.partial(make_in_turn, kept, batches),
         }
         wall, cpu = timed(runs, ROUNDS)
     frames = batches * SPEC.batch * SPEC.window

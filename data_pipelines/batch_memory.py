@@ -5,6 +5,7 @@ twice on its way. Here a batch is made where it stays, in one of a few places; a
 nobody holds an array of the last one, be it a step or a device.
 """
 
+import contextlib
 import mmap
 import os
 import pickle
@@ -26,7 +27,7 @@ class BatchMemory:
 
     Args:
         shapes: of a batch.
-        places: number of them. Only those that are used take memory.
+        places: number of them; they take memory one by one as batches come to lie in them, and keep it.
         shared: whether worker processes of this one write into it.
 
     Raises:
@@ -39,18 +40,25 @@ class BatchMemory:
         self._shapes, self._starts = shapes, dict(zip(shapes, [0, *ends[:-1].tolist()], strict=True))
         self._sizes, self._places = sizes, places
         self._size = -(-int(ends[-1]) // mmap.PAGESIZE) * mmap.PAGESIZE
-        total, self._file = mmap.PAGESIZE + places * self._size, -1
-        if shared:
-            if not hasattr(os, "memfd_create"):
-                raise OSError("no memfd_create on this system")
-            # It has no name, so that nothing is left behind however the processes end.
-            self._file = os.memfd_create("thjax batches")
-            os.ftruncate(self._file, total)
-        self._map(mmap.mmap(self._file, total))
+        self._head = -(-places // mmap.PAGESIZE) * mmap.PAGESIZE  # says which places are taken
+        self._file = -1
+        if not shared:
+            self._map(mmap.mmap(-1, self._head + places * self._size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+            return
+        if not hasattr(os, "memfd_create"):
+            raise OSError("this system has no memfd_create")
+        # It has no name, so that nothing is left behind however the processes end.
+        self._file = os.memfd_create("thjax batches")
+        try:
+            os.ftruncate(self._file, self._head + places * self._size)
+            self._map(mmap.mmap(self._file, self._head + places * self._size))
+        except OSError:
+            self.close()
+            raise
 
     def _map(self, memory: mmap.mmap) -> None:
         self._memory = memory
-        self._taken = np.frombuffer(memory, np.uint8, self._places)  # the first page says which places are taken
+        self._taken = np.frombuffer(memory, np.uint8, self._places)
 
     def take(self, number: int) -> dict[str, np.ndarray] | None:
         """The arrays of batch `number`, to be filled; None where somebody still holds what lies in its place.
@@ -61,15 +69,18 @@ class BatchMemory:
         if self._taken[place]:
             return None
         self._taken[place] = 1
-        return self._arrays(np.frombuffer(self._memory, np.uint8, self._size, mmap.PAGESIZE + place * self._size))
+        return self._arrays(self._whole(place))
 
     def lease(self, number: int) -> dict[str, np.ndarray]:
         """The arrays of batch `number`, taken before, here or in a worker; their place is free when they are gone."""
         place = number % self._places
-        whole = np.frombuffer(self._memory, np.uint8, self._size, mmap.PAGESIZE + place * self._size)
+        whole = self._whole(place)
         # All views rest on this one array, so it ends with the last of them.
-        weakref.finalize(whole, self._taken.__setitem__, place, 0).atexit = False
+        weakref.finalize(whole, _free, self._taken, place, os.getpid()).atexit = False
         return self._arrays(whole)
+
+    def _whole(self, place: int) -> np.ndarray:
+        return np.frombuffer(self._memory, np.uint8, self._size, self._head + place * self._size)
 
     def _arrays(self, whole: np.ndarray) -> dict[str, np.ndarray]:
         return {name: whole[self._starts[name] :][: self._sizes[name]].view(dtype).reshape(shape)
@@ -85,17 +96,27 @@ class BatchMemory:
         if self._file < 0:
             raise pickle.PicklingError("memory of this process alone, or closed: no other process can write into it")
         return {name: value for name, value in vars(self).items() if name not in ("_memory", "_taken", "_file")} | {
-            "_path": f"/proc/{os.getpid()}/fd/{self._file}"}
+            "_path": f"/proc/{os.getpid()}/fd/{self._file}", "_identity": _identity(self._file)}
 
     def __setstate__(self, state: dict) -> None:
-        path = state.pop("_path")
+        path, identity = state.pop("_path"), state.pop("_identity")
         vars(self).update(state, _file=-1)
-        try:
+        # Out of reach, or closed and its number another's: every place seems taken, and batches are made elsewhere.
+        self._taken = np.ones(self._places, np.uint8)
+        with contextlib.suppress(OSError):
             file = os.open(path, os.O_RDWR)
-        except OSError:  # out of reach: every place seems taken, and batches are made elsewhere
-            self._taken = np.ones(self._places, np.uint8)
-            return
-        try:
-            self._map(mmap.mmap(file, mmap.PAGESIZE + self._places * self._size))
-        finally:
-            os.close(file)
+            try:
+                if _identity(file) == identity:
+                    self._map(mmap.mmap(file, self._head + self._places * self._size))
+            finally:
+                os.close(file)
+
+
+def _free(taken: np.ndarray, place: int, process: int) -> None:
+    if os.getpid() == process:  # a process that was forked off may end the arrays that it inherited
+        taken[place] = 0
+
+
+def _identity(file: int) -> tuple[int, int]:
+    found = os.fstat(file)
+    return found.st_dev, found.st_ino

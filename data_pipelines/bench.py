@@ -36,7 +36,7 @@ BATCH = 8
 FRAMES = 4_000
 """Of a timing, at least; stills come on top and are not counted."""
 BATCHES = 16
-"""Of a timing, at least. While others are timed, two worker processes fill up to ten batches ahead; the run before a
+"""Of a timing, at least. While others are timed, two worker processes fill up to eight batches ahead; the run before a
 timing uses those up."""
 ROUNDS = 5
 RATES = (2_000, 20_000)

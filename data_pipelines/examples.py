@@ -56,7 +56,7 @@ class ExampleMaker:
                 ) -> dict[str, np.ndarray]:
         """The example at `position` of the stream: a random window of the record, a still, perhaps a mirror.
 
-        Its frames are written into `frames`, uint8 `[T, H, W, 3]`, if that is given.
+        Its frames may be made in `frames`, uint8 `[T, H, W, 3]`, if that is given, and are new if they are mirrored.
         """
         # Always three draws, so that one choice never moves another.
         at_start, at_still, at_mirror = uniform_draws(self.seed, position, 3)
@@ -67,9 +67,6 @@ class ExampleMaker:
         example = self.window(record, start, still, speaker, frames)
         if self.spec.mirror and at_mirror < 0.5:
             example = crops.mirror(example, self.spec.crop.width, self.coefficient_mirror)
-            if frames is not None:
-                frames[...] = example["frames"]
-                example["frames"] = frames
             if "start_pose" in example:
                 example["start_pose"] = example["start_pose"] * crops.MIRROR_POSE
         return self._select(example, position)

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 
 import grain
@@ -67,7 +68,7 @@ class Stream(abc.ABC):
 
         Args:
             position: of the stream.
-            frames: where its frames are written, uint8 `[T, H, W, 3]`; None takes new memory.
+            frames: memory that its frames may be made in, uint8 `[T, H, W, 3]`; None takes new memory.
         """
 
     @abc.abstractmethod
@@ -85,11 +86,12 @@ class Stream(abc.ABC):
             out = {name: np.empty(shape, dtype) for name, (shape, dtype) in self.batch_shapes().items()}
         first = stage_step * self.spec.batch + self._first_row
         for row in range(self.local_batch):
-            # Frames are nearly all there is to copy, and are not: they are decoded where they stay.
-            example = self.example_at(first + row, out["frames"][row] if "frames" in out else None)
-            for name, value in example.items():
-                if name != "frames":
-                    out[name][row] = value
+            # Frames are nearly all there is to copy: as they are stored, they are decoded where they stay.
+            place = out["frames"][row] if "frames" in out else None
+            example = self.example_at(first + row, place)
+            for name, values in out.items():
+                if example[name] is not place:
+                    values[row] = example[name]
         return out
 
     def batch_shapes(self) -> Shapes:
@@ -145,10 +147,12 @@ class BatchIterator:
     def close(self) -> None:
         """Stops threads and worker processes. The iterator is at its end afterwards."""
         iterator, self._iterator = self._iterator, None
-        if iterator is not None:
-            iterator.close()
-        if self._memory is not None:
-            self._memory.close()
+        try:
+            if iterator is not None:
+                iterator.close()
+        finally:
+            if self._memory is not None:
+                self._memory.close()
 
     def __enter__(self) -> "BatchIterator":
         return self
@@ -182,7 +186,7 @@ class _Steps(Sequence):
         if place is not None and not in_worker:
             place = self._memory.lease(number)
         batch = self._stream.batch_at(self._start + number, place)
-        return _Placed(number) if in_worker and place is not None else batch
+        return _Placed(number) if in_worker and batch is place else batch
 
 
 def _ahead_of_each(config: LoaderConfig) -> int:
@@ -197,7 +201,8 @@ def _memory_for(stream: Stream) -> BatchMemory | None:
     under_way = config.workers * 2 * (_ahead_of_each(config) + 1) if config.workers else config.prefetch + 1
     try:
         return BatchMemory(stream.batch_shapes(), under_way + _STEPS_THAT_RUN, shared=config.workers > 0)
-    except OSError:  # then every batch has memory of its own, and workers' batches are copied
+    except OSError as error:
+        warnings.warn(f"every batch takes memory of its own, which feeds more slowly: {error}", stacklevel=2)
         return None
 
 

@@ -1,5 +1,6 @@
 import gc
 import multiprocessing
+import os
 import pickle
 
 import numpy as np
@@ -74,6 +75,32 @@ def test_who_cannot_reach_the_memory_finds_every_place_taken():
     state = pickle.dumps(memory)
     memory.close()
     assert [pickle.loads(state).take(number) for number in range(4)] == [None] * 4
+    another = BatchMemory(SHAPES, places=2, shared=True)  # has the number that the first one's file had
+    assert [pickle.loads(state).take(number) for number in range(4)] == [None] * 4
+    assert another.take(0) is not None
+
+
+def test_a_place_more_than_a_page_of_flags_is_a_place_like_others():
+    places = 4097
+    memory = BatchMemory({"id": ((2,), np.uint32)}, places)
+    memory.take(0)["id"][...] = 2**32 - 1
+    assert memory.take(places - 1) is not None and memory.take(places) is None
+    assert not taken(memory, places)[5]
+
+
+@pytest.mark.multi_process
+@pytest.mark.filterwarnings("ignore:os.fork")
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_process_that_is_forked_off_frees_nothing(shared):
+    memory = BatchMemory(SHAPES, places=1, shared=shared)
+    memory.take(0)["id"][...] = 7
+    batch = memory.lease(0)
+    child = os.fork()
+    if not child:
+        del batch
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert memory.take(1) is None and (batch["id"] == 7).all()
 
 
 def _fill(memory, number, answer):

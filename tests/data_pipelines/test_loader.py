@@ -110,10 +110,44 @@ def test_batches_that_are_kept_stay_what_they_are(corpus, spec, workers):
     with loader.iterate() as batches:
         kept = [next(batches) for _ in range(20)]  # there are places for fewer
         assert batches._memory.take(3) is None
-        still = {name: value[1:] for name, value in kept[3].items()}
-        last = [next(batches) for _ in range(5)]
-    assert all(equal(batch, loader.batch_at(step)) for step, batch in enumerate(kept + last))
-    assert equal(still, {name: value[1:] for name, value in loader.batch_at(3).items()})
+        part = {name: value[1:] for name, value in kept[3].items()}
+        kept[3] = None  # a view holds the place as well as the batch does
+        last = [next(batches) for _ in range(20)]
+    assert all(equal(batch, loader.batch_at(step)) for step, batch in enumerate(kept + last) if batch)
+    assert equal(part, {name: value[1:] for name, value in loader.batch_at(3).items()})
+
+
+@pytest.mark.parametrize("kept_bytes", [0, None])
+@pytest.mark.parametrize("recipe,height,width", [("canonical", 16, 12), ("none", 32, 32)])
+def test_what_lay_in_memory_before_is_not_seen(corpus, spec, kept_bytes, recipe, height, width):
+    """Windows longer than some records, strides, mirrors: every byte of a batch is written."""
+    spec = dataclasses.replace(spec, window=12, stride=5, crop=CropSpec(recipe, height, width))
+    loader = Loader(corpus, spec, seed=1, kept_bytes=kept_bytes)
+    for step in range(6):
+        out = {name: np.full(shape, 255, dtype) for name, (shape, dtype) in loader.batch_shapes().items()}
+        assert loader.batch_at(step, out) is out and (out["valid"] == 0).any()
+        assert equal(out, loader.batch_at(step))
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multi_process)])
+def test_a_stream_may_change_what_it_makes(corpus, spec, workers):
+    with Louder(corpus, spec, config=LoaderConfig(workers=workers)).iterate() as batches:
+        for step, batch in zip(range(3), batches, strict=False):
+            plain = Loader(corpus, spec).batch_at(step)
+            np.testing.assert_array_equal(batch["frames"], plain["frames"] // 2)
+            np.testing.assert_array_equal(batch["valid"], plain["valid"] + 4)
+
+
+class Louder(Loader):
+    """Frames that are made elsewhere than in the memory given, and a batch that is another dict."""
+
+    def example_at(self, position, frames=None):
+        example = super().example_at(position, frames)
+        return example | {"frames": example["frames"] // 2}
+
+    def batch_at(self, stage_step, out=None):
+        batch = super().batch_at(stage_step, out)
+        return batch | {"valid": batch["valid"] + 4}
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.multi_process)])
@@ -124,7 +158,9 @@ def test_without_memory_to_share_the_batches_are_the_same(corpus, spec, workers,
         raise OSError("no memory")
 
     monkeypatch.setattr("data_pipelines.stream.BatchMemory", none_here)
-    with loader.iterate(2) as batches:
+    with pytest.warns(UserWarning, match="takes memory of its own.*no memory"):
+        ahead = loader.iterate(2)
+    with ahead as batches:
         assert batches._memory is None and all(equal(next(batches), loader.batch_at(2 + i)) for i in range(3))
 
 

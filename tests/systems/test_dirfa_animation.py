@@ -94,7 +94,6 @@ def test_windows_begin_with_bos_at_a_clips_start_only():
     batch = make_batch(config)
     batch["valid"][2, 4] = 0
     batch["audio"][1, :3200] = 0  # silence in mid-clip is no start
-    batch["pose"][1, 0] = batch["start_pose"][1]
     lesson = inputs.make_lesson(config, quantiser_of(config), batch, unscored=3)
     frame = np.arange(8)
     # Clip 0 starts: everything counts, the first token stands for the beginning.

@@ -43,7 +43,7 @@ class MotionSampler(Sampler, Protocol):
     def score(self, batch: Batch) -> dict[str, jax.Array]:
         """How well the mapper foresees whole clips, teacher-forced: {metric: [B]}.
 
-        `batch` holds `audio`, `au`, `pose` and `valid` of clips from their starts.
+        `batch` holds `audio`, `au`, `pose`, `start_pose`, `start_frame` (0) and `valid` of clips from their starts.
         """
         ...
 

@@ -124,11 +124,14 @@ def test_killed_and_started_again_it_gives_the_same_bytes(corpus, tree, tmp_path
     run = subprocess.run([sys.executable, str(script), str(tree), str(out), str(workers), *map(str, MOMENTS[moment])],
                          env=os.environ | {"PYTHONPATH": os.getcwd()}, start_new_session=True, timeout=300)
     assert run.returncode == -signal.SIGKILL and list(out.rglob("*.incomplete"))
-    kept = {path.name: path.stat().st_mtime_ns for path in out.glob("*.array_record")}
-    assert len(kept) == {"in the second": 1, "before the ledger": 3}.get(moment, 0)
+    shards = {path.name: path.stat().st_mtime_ns for path in out.glob("*.array_record")}
+    assert len(shards) == {"in the second": 1, "before the ledger": 3}.get(moment, 0)
+    # With two workers the other's shard may have its name and not yet the report that makes it whole.
+    kept = [name for name in shards if list(out.rglob(f"{name}.json"))]
+    assert workers or len(kept) == len(shards)
     prepared(tree, out)
     assert bytes_of(out) == bytes_of(corpus)
-    assert all((out / name).stat().st_mtime_ns == time_ns for name, time_ns in kept.items())
+    assert all((out / name).stat().st_mtime_ns == shards[name] for name in kept)
 
 
 def test_a_second_run_decodes_nothing_and_keeps_every_byte(corpus, tree, tmp_path):

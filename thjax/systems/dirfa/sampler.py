@@ -84,7 +84,7 @@ class MotionSampler:
         """How well the mapper foresees whole clips, teacher-forced: {metric: [B]}, see `evaluators`.
 
         Args:
-            batch: `audio`, `au`, `pose` and `valid` of clips from their starts.
+            batch: `audio`, `au`, `pose`, `start_pose`, `start_frame` (0) and `valid` of clips from their starts.
         """
         return self._score(self._variables, batch)
 
