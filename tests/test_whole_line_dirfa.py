@@ -134,9 +134,11 @@ def test_judges_measure_both_together(work):
     assert table["about"]["judges"] and "circular" not in json.dumps(table["about"])
     value = lambda row, name: next(cell["mean"] for metric, cell in table["rows"][row].items()
                                    if metric.partition("[")[0] == name)
-    for metric in ("acd", "lmd", "lse_d", "fid"):  # an untrained generator is worse than the truth by each of them
+    for metric in ("lmd", "lse_d"):  # an untrained generator is worse than the truth by each of them
         assert 0 <= value("re_encoded_truth", metric) < value("ours", metric), metric
-    for metric in ("csim", "sync_confidence"):
-        assert value("re_encoded_truth", metric) > value("ours", metric), metric
+    assert value("re_encoded_truth", "sync_confidence") > value("ours", "sync_confidence")
+    # Identity is held against the still, which a head that moves is less like than its own copy.
+    assert value("copy_first_frame", "acd") < value("re_encoded_truth", "acd")
+    assert value("copy_first_frame", "csim") > value("re_encoded_truth", "csim")
     assert value("copy_first_frame", "blink_rate_au45") == value("copy_first_frame", "blink_rate_ear") == 0
     assert {"static_pose", "replayed_pose", "independent_pose"} <= set(table["rows"])  # beside which HS stands
