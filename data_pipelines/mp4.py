@@ -64,7 +64,9 @@ class Mp4Writer:
         return stream
 
     def _add_video(self, height: int, width: int):
-        options = {"crf": "16", "preset": "fast"} | ({"tune": "zerolatency"} if self._fragmented else {})
+        # With x264's macroblock tree the same frames are other bytes a few times in a hundred, and may not be.
+        options = {"crf": "16", "preset": "fast", "mbtree": "0"}
+        options |= {"tune": "zerolatency"} if self._fragmented else {}
         stream = self._container.add_stream("libx264", rate=self._fps, options=options)
         context = stream.codec_context
         context.width, context.height = width + width % 2, height + height % 2
