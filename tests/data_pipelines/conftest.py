@@ -5,7 +5,8 @@ import pytest
 
 from data_pipelines import schema
 from data_pipelines.writer import Writer
-from tests.data_pipelines.toy_corpus import toy_clip
+from tests.data_pipelines.toy_corpus import toy_clip, write_toy_corpus
+from thjax.core.data_spec import CropSpec, DataSpec
 
 
 def numbered_clip(key, frames):
@@ -32,3 +33,17 @@ def numbered(tmp_path_factory):
     for shard in shards:
         writer.write_shard(shard, make)
     return writer.finish(shards).directory
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Five speakers of three clips: 20, 9, 110 (75 + 35) and 40 frames in turn, every label."""
+    return write_toy_corpus(tmp_path_factory.mktemp("toy"), speakers=5, frames=(20, 9, 110, 40)).directory
+
+
+@pytest.fixture
+def spec():
+    """Every field of a batch, upright crops of windows of 8 frames, half of them mirrored."""
+    everything = tuple(name for name in schema.BATCH_FIELDS if name not in schema.ALWAYS)
+    return DataSpec(fields=everything, window=8, batch=4, still="random", mirror=True,
+                    crop=CropSpec("canonical", 16, 12))

@@ -70,3 +70,12 @@ def write_toy_corpus(directory, speakers: int = 4, clips: int = 3, frames: int |
 def equal(a, b):
     """Whether two batches hold the same fields with the same bytes."""
     return set(a) == set(b) and all(np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)
+
+
+def damage(directory, middle=0.5):
+    """Turns one byte of the first training shard, `middle` of the way into it; returns the shard's name."""
+    shard = sorted(directory.glob("*train*.array_record"))[0]
+    data = bytearray(shard.read_bytes())
+    data[int(middle * len(data))] ^= 255
+    shard.write_bytes(data)
+    return shard.name
