@@ -63,7 +63,7 @@ class BatchMemory:
     def take(self, number: int) -> dict[str, np.ndarray] | None:
         """The arrays of batch `number`, to be filled; None where somebody still holds what lies in its place.
 
-        The place stays taken until `lease` has been called for the batch and its arrays are gone.
+        The place stays taken until it is given back, or until `lease` was called for the batch and its arrays are gone.
         """
         place = number % self._places
         if self._taken[place]:
@@ -78,6 +78,10 @@ class BatchMemory:
         # All views rest on this one array, so it ends with the last of them.
         weakref.finalize(whole, _free, self._taken, place, os.getpid()).atexit = False
         return self._arrays(whole)
+
+    def give_back(self, number: int) -> None:
+        """Frees the place of batch `number`, taken before, in which nothing came to lie."""
+        self._taken[number % self._places] = 0
 
     def _whole(self, place: int) -> np.ndarray:
         return np.frombuffer(self._memory, np.uint8, self._size, self._head + place * self._size)

@@ -186,7 +186,13 @@ class _Steps(Sequence):
         if place is not None and not in_worker:
             place = self._memory.lease(number)
         batch = self._stream.batch_at(self._start + number, place)
-        return _Placed(number) if in_worker and batch is place else batch
+        if place is None or not in_worker:
+            return batch
+        if batch is place:
+            return _Placed(number)
+        own = {name: np.array(value) for name, value in batch.items()}  # parts of it may lie in the place
+        self._memory.give_back(number)
+        return own
 
 
 def _ahead_of_each(config: LoaderConfig) -> int:

@@ -16,7 +16,7 @@ def taken(memory, places):
     held = [memory.take(place) is None for place in range(places)]
     for place, was_taken in enumerate(held):
         if not was_taken:
-            memory.lease(place)
+            memory.give_back(place)
     return held
 
 

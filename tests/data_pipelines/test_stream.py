@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_pipelines.batch_memory import BatchMemory
 from data_pipelines.loader import Loader
 from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
+from data_pipelines.stream import _Steps
 from tests.data_pipelines.toy_corpus import damage, equal
 from thjax.core.config import LoaderConfig
 from thjax.core.data_spec import CropSpec, DataSpec
@@ -88,6 +90,14 @@ def test_a_stream_may_change_what_it_makes(corpus, spec, workers):
             np.testing.assert_array_equal(batch["valid"], plain["valid"] + 4)
 
 
+def test_a_worker_gives_the_place_back_that_its_stream_did_not_want(corpus, spec):
+    stream = Louder(corpus, spec, config=LoaderConfig(workers=1))
+    memory = BatchMemory(stream.batch_shapes(), places=1, shared=True)
+    made = [_Steps(stream, 0, memory)[number] for number in range(2)]
+    assert all(equal(batch, stream.batch_at(step)) for step, batch in enumerate(made))
+    assert memory.take(2) is not None
+
+
 class Louder(Loader):
     """Frames that are made elsewhere than in the memory given, and a batch that is another dict."""
 
@@ -128,6 +138,7 @@ def test_damage_found_while_reading_reaches_the_loop(corpus, spec, tmp_path, mon
 
 LOOP = """
 import multiprocessing, os, signal, sys
+from data_pipelines.batch_memory import BatchMemory
 from data_pipelines.loader import Loader
 from tests.data_pipelines.test_stream import SMALL, digest
 from thjax.core.config import LoaderConfig
