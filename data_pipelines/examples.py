@@ -94,23 +94,23 @@ class ExampleMaker:
                ) -> dict[str, np.ndarray]:
         """T frames from `start` on with their labels, zeros with `valid` 0 where the record ends; not yet selected."""
         stride, fields = self.spec.stride, self.spec.fields
-        indices = range(record["n"])[start :: stride][: self.length]
-        example = {"valid": _pad((record["face_ok"][indices] > 0).astype(np.float32), self.length),
+        taken = slice(start, start + self.length * stride, stride)  # numpy goes through a range number by number
+        example = {"valid": _pad((record["face_ok"][taken] > 0).astype(np.float32), self.length),
                    "speaker": np.int32(speaker), "start_frame": np.int32(record["start_frame"] + start)}
         if {"frames", "still", "landmarks"} & set(fields):
-            example |= self._pixels(record, indices, still, frames)
+            example |= self._pixels(record, taken, still, frames)
         if "audio" in fields:
             samples = _samples(self.length * stride)
             example["audio"] = _pad(record["audio"][start * schema.SAMPLES_PER_FRAME :][:samples], samples)
         for name in ("au", "au_presence", "pose", "blink", "coefficients"):
             if name in fields:
-                example[name] = self._pad_found(record[name][indices].astype(np.float32), record, indices)
+                example[name] = self._pad_found(record[name][taken].astype(np.float32), record, taken)
         if "start_pose" in fields:
             example["start_pose"] = records.start_pose(record)
         return example | {name: record[name] for name in records.PER_CLIP_SHAPES if name in fields}
 
-    def _pixels(self, record: dict, indices: range, still: int, frames: np.ndarray | None) -> dict[str, np.ndarray]:
-        fields, example = self.spec.fields, {}
+    def _pixels(self, record: dict, taken: slice, still: int, frames: np.ndarray | None) -> dict[str, np.ndarray]:
+        fields, example, indices = self.spec.fields, {}, range(record["n"])[taken]
         if "frames" in fields:
             example["frames"] = frames = self._memory(self.length) if frames is None else frames
             self._crop_into(frames[: len(indices)], record, indices)
@@ -120,10 +120,10 @@ class ExampleMaker:
         if "still" in fields and "still" not in example:
             example["still"] = self._crop_into(self._memory(1), record, [still])[0]
         if "landmarks" in fields:
-            points = record["landmarks"][indices]
+            points = record["landmarks"][taken]
             if self.spec.crop.recipe != "none":
                 points = crops.transform_points(points, self._affine(record, indices))
-            example["landmarks"] = self._pad_found(points, record, indices)
+            example["landmarks"] = self._pad_found(points, record, taken)
         return example
 
     def _memory(self, frames: int) -> np.ndarray:
@@ -147,9 +147,9 @@ class ExampleMaker:
         out[...] = crops.warp(records.decode_frames(record, places), self._affine(record, places), out.shape[1:3])
         return out
 
-    def _pad_found(self, values: np.ndarray, record: dict, indices: range) -> np.ndarray:
+    def _pad_found(self, values: np.ndarray, record: dict, taken: slice) -> np.ndarray:
         """Labels padded to T and zero where there is no face: a tracker may have left anything there, NaN included."""
-        found = (record["face_ok"][indices] > 0).reshape(-1, *[1] * (values.ndim - 1))
+        found = (record["face_ok"][taken] > 0).reshape(-1, *[1] * (values.ndim - 1))
         return _pad(np.where(found, values, np.float32(0)), self.length)
 
     def _affine(self, record: dict, places: Sequence[int]) -> np.ndarray:

@@ -32,12 +32,21 @@ def test_it_prints_what_it_measured(corpus, brief, tmp_path, capsys, monkeypatch
         assert name in shown and all(set(figure) == {"mean", "ci95", "n"} for figure in row.values())
         value = {metric: figure["mean"] for metric, figure in row.items()}
         assert row["frames/s"]["n"] == 2 and value["frames/s"] > 0 and value["roof frames/s"] > 0
-        assert value["share of roof"] == pytest.approx(value["frames/s"] / value["roof frames/s"])
+        assert row["share of roof"]["n"] == 2 and value["share of roof"] > 0
         assert value["cores at 2000/s"] == pytest.approx(2 * value["CPU ms/frame"])
         assert value["cores at 20000/s"] == pytest.approx(10 * value["cores at 2000/s"])
         assert value["bytes read/used"] > 1
     assert all(metric in shown for metric in row) and f"wrote {out}" in shown
     assert result["command"].startswith("thjax data bench --data")
+
+
+def test_the_share_is_that_of_a_round_whatever_the_machine_does_between_two(corpus, brief, monkeypatch):
+    slow = np.array([1.0, 3.0, 2.0])  # times as slow in three rounds
+    wall = {"in turn": 5 * slow, "roof 2": 0.9 * slow, "workers 0": 1.2 * slow}
+    monkeypatch.setattr(bench, "timed", lambda runs, rounds: ({name: wall[name] for name in runs}, {"in turn": slow}))
+    [row] = bench.measure_window(corpus.directory, bench.spec_of(corpus, 12), [0]).values()
+    assert row["share of roof"] == {"mean": pytest.approx(0.75), "ci95": pytest.approx([0.75, 0.75]), "n": 3}
+    assert row["frames/s"]["mean"] == pytest.approx(4 * 12 * 3 / 2.4)  # 3 batches of 4 windows reach 100 frames
 
 
 @pytest.mark.multi_process
