@@ -1,4 +1,7 @@
-"""Splits of the real corpora by name. A name that ends in a paper's year claims only what that paper states."""
+"""Splits of the real corpora by name. A name that ends in a paper's year claims only what that paper states.
+
+Instead of a name, a folder with lists divides as it says: data_pipelines/listed_splits.py.
+"""
 
 import collections
 import dataclasses
@@ -6,7 +9,9 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
+from data_pipelines import listed_splits
 from data_pipelines.order import permutation
 from data_pipelines.readers.reference import ClipReference, Location
 from data_pipelines.schema import DataError
@@ -82,7 +87,7 @@ def divide(name: str, clips: Sequence[ClipReference], seed: int = 0, content: bo
     validates where others of its video test, whatever the split says.
 
     Args:
-        name: of `NAMED_SPLITS`.
+        name: of `NAMED_SPLITS`, or a folder of lists.
         clips: of one corpus, in any order.
         seed: of the splits that shuffle.
         content: also read files of equal size, and leave out clips whose bytes are on a later side.
@@ -90,8 +95,7 @@ def divide(name: str, clips: Sequence[ClipReference], seed: int = 0, content: bo
     Raises:
         DataError: no such split, one of another corpus, one that leaves nothing to train on, or a speaker on two sides.
     """
-    split = _named(name, clips)
-    assigned = split.assign(sorted(clips, key=lambda clip: clip.key), seed)
+    split, assigned = _assigned(name, sorted(clips, key=lambda clip: clip.key), seed)
     twice = same_source(clips, assigned) | (same_content(clips, assigned) if content else set())
     assigned |= dict.fromkeys(twice, SAME_VIDEO)
     people: dict[str, set[str]] = {side: set() for side in SPLITS}
@@ -104,7 +108,7 @@ def divide(name: str, clips: Sequence[ClipReference], seed: int = 0, content: bo
                         "`thjax data scan`, or choose another split")
     if split.by == "speaker":
         check_disjoint(speakers)
-    return Division(name, seed, split.by, split.says, split.verified,
+    return Division(os.path.basename(name), seed, split.by, split.says, split.verified,
                     {key: side for key, side in assigned.items() if side in SPLITS},
                     {key: reason for key, reason in assigned.items() if reason not in SPLITS}, speakers)
 
@@ -115,13 +119,27 @@ def describe(corpus: str) -> str:
                      for name, split in NAMED_SPLITS.items() if split.corpus in (corpus, None))
 
 
+def _assigned(name: str, clips: Sequence[ClipReference], seed: int) -> tuple[NamedSplit, Assignment]:
+    if name in NAMED_SPLITS or not os.path.isdir(name):
+        split = _named(name, clips)
+        return split, split.assign(clips, seed)
+    assigned, says = listed_splits.read(Path(name), clips)
+    people = collections.defaultdict(set)
+    for clip in clips:
+        if assigned[clip.key] in SPLITS:
+            people[clip.speaker].add(assigned[clip.key])
+    by = "speaker" if all(len(sides) == 1 for sides in people.values()) else "clip"
+    return NamedSplit(None, says, lambda clips, seed: assigned, by=by), assigned
+
+
 def _named(name: str, clips: Sequence[ClipReference]) -> NamedSplit:
     corpora = sorted({clip.key.split("/")[0] for clip in clips})
     if len(corpora) != 1:
         raise DataError(f"a split divides one corpus, these clips are of {', '.join(corpora) or 'none'}")
     usable = [known for known, split in NAMED_SPLITS.items() if split.corpus in (corpora[0], None)]
     if name not in usable:
-        raise DataError(f"no split {name!r} of {corpora[0]}; there are {', '.join(usable)}")
+        raise DataError(f"no split {name!r} of {corpora[0]}; there are {', '.join(usable)}; or give a folder with "
+                        "lists, train.txt and so on")
     return NAMED_SPLITS[name]
 
 

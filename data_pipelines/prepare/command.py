@@ -15,6 +15,7 @@ from data_pipelines.named_splits import NAMED_SPLITS
 from data_pipelines.prepare import plan as planning
 from data_pipelines.prepare import run as running
 from data_pipelines.prepare.clip import CROPS, Settings, make_clip
+from data_pipelines.prepare.dividing import ALL, AUTO
 from data_pipelines.prepare.plan import Plan, Wish
 from data_pipelines.prepare.predict import predict
 from data_pipelines.prepare.verify import problems
@@ -47,7 +48,8 @@ def plan_parser(name: str = "plan") -> argparse.ArgumentParser:
     add("--min_seconds", type=float, default=Settings.min_seconds, help="of a clip (default: %(default)s)")
     add("--max_seconds", type=float, default=Settings.max_seconds, help="of a clip (default: %(default)s)")
     add("--split", default="auto", metavar="NAME", help="auto: the corpus's own default; train: everything trains; or "
-        f"one of {', '.join(NAMED_SPLITS)} (default: %(default)s)")
+        f"one of {', '.join(NAMED_SPLITS)}; or a folder with lists, train.txt and so on, a clip a line (default: "
+        "%(default)s)")
     add("--seed", type=int, default=0, help="of the order, and of splits that shuffle (default: %(default)s)")
     add("--compare_bytes", action="store_true", help="also read files of equal size, and leave out a clip whose bytes "
         "are on a later side of the split as well (train, validation, test)")
@@ -134,8 +136,9 @@ def _planned(options: argparse.Namespace) -> tuple[Plan, str]:
     """The plan that the options ask for, and the command that error messages name later."""
     settings = Settings(options.size, options.crop, options.fix_offset, options.min_seconds, options.max_seconds,
                         options.labels is not None)
-    wish = Wish(options.corpus, os.path.abspath(options.root), settings, options.split, options.seed,
-                options.compare_bytes)
+    named = options.split in (AUTO, ALL, *NAMED_SPLITS) or not os.path.isdir(options.split)
+    split = options.split if named else os.path.abspath(options.split)
+    wish = Wish(options.corpus, os.path.abspath(options.root), settings, split, options.seed, options.compare_bytes)
     if not options.root.is_dir():
         raise DataError(f"{options.root}: no such folder; give the folder that {options.corpus} was unpacked into")
     options.out.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,9 @@ def divide(clips: Sequence[ClipReference], split: str, seed: int,
 
     Args:
         clips: of one corpus.
-        split: of `named_splits.NAMED_SPLITS`; "train": everything trains; "auto": the corpus's default, or "train"
-            where there are fewer speakers than a division takes and the corpus has no lists of its own.
+        split: of `named_splits.NAMED_SPLITS`, or a folder of lists; "train": everything trains; "auto": the corpus's
+            default, or "train" where there are fewer speakers than a division takes and the corpus has no lists of its
+            own.
         seed: of splits that shuffle.
         content: see `named_splits.divide`.
 

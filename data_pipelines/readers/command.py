@@ -32,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
         "one folder for each speaker")
     add("--root", type=pathlib.Path, required=True, metavar="DIR", help="folder of the corpus")
     add("--out", type=pathlib.Path, metavar="FILE", help="write every clip and reject as a line of JSON")
-    add("--split", metavar="NAME", help="show what a named split makes of it; `help` lists them")
+    add("--split", metavar="NAME", help="show what a named split or a folder of lists makes "
+        "of it; `help` lists the names")
     add("--seed", type=int, default=0, help="of a seeded split (default: %(default)s)")
     add("--compare_bytes", action="store_true", help="with --split: also read files of equal size, and show what has "
         "the bytes of a clip on a later side")

@@ -3,7 +3,9 @@
 import csv
 import json
 import os
+import tracemalloc
 
+import jax
 import numpy as np
 import pytest
 import soundfile
@@ -215,6 +217,25 @@ def test_control_is_the_same_in_a_stream_and_at_once(sampler):
     # With control or without: one program.
     motion(sampler)
     assert sampler._chunk._cache_size() == 1
+
+
+def test_ten_minutes_take_the_memory_of_one(sampler):
+    session, minutes = MotionSession(sampler), 10
+    parts = live.in_step(session, live.blocks(speech(minutes * 60 * 16_000)))
+    peaks, held = [], []
+    tracemalloc.start()
+    try:
+        for minute in range(minutes):
+            tracemalloc.reset_peak()
+            while session.frames < (minute + 1) * 60 * 25 - 100:
+                next(parts)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            held.append(sum(array.nbytes for array in jax.live_arrays()))
+    finally:
+        tracemalloc.stop()
+    assert session.frames > 14_800 and held[-1] == held[1]
+    # All vectors would be 1.4 MB, all samples 19 MB.
+    assert peaks[-1] - peaks[1] < 100_000
 
 
 def test_rows_are_joined_where_both_speak():
