@@ -25,15 +25,15 @@ def lists(folder, **lines):
 
 
 def test_paths_as_they_are_published(tmp_path):
-    said = ("volunteers/01M", "sa1"), ("volunteers/01M", "sx5"), ("volunteers/30F", "sa1"), ("lipspeakers/Lipspkr1", "sx5")
-    train = [f"{who}/Clips/straightcam/{sentence}.mp4" for who, sentence in said]
+    people = "volunteers/01M", "volunteers/30F", "lipspeakers/Lipspkr1"
+    train = [f"{who}/Clips/straightcam/sx5.mp4" for who in people] + ["volunteers/01M/Clips/straightcam/sa1.mp4"]
     test = ["volunteers\\01M\\Clips\\straightcam\\SI1634.mp4", "", "# elsewhere",
             "volunteers/02F/Clips/straightcam/sa1.mp4"]
     folder = lists(tmp_path, train=train, test=test)
     division = divide(folder, TCD)
     assert division.splits == {
         "tcd_timit/01M/straightcam/sa1": "train", "tcd_timit/01M/straightcam/sx5": "train",
-        "tcd_timit/30M/straightcam/sa1": "train",  # copies of the corpus call her by two names
+        "tcd_timit/30M/straightcam/sx5": "train",  # copies of the corpus call her by two names
         "tcd_timit/Lipspkr1/straightcam/sx5": "train", "tcd_timit/01M/straightcam/si1634": "test"}
     assert collections.Counter(division.excluded.values()) == {"not_listed": len(TCD) - 5}
     assert division.by == "clip" and division.name == tmp_path.name
