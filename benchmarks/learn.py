@@ -1,10 +1,12 @@
 """Learning results: `python -m benchmarks.learn SYSTEM` trains with its seeds and scores the test split once.
 
-Settings were chosen on the validation split. The result goes to benchmarks/learning/SYSTEM.json with hashes of the
-config and of the code that decides it; tests/benchmarks/test_learning.py fails when they no longer match.
+Settings were chosen on the validation split. A test split that was read before a design was mended is held out no
+more: then `test` says how another corpus differs, whose test split nobody has seen. The result goes to
+benchmarks/learning/SYSTEM.json with hashes of the config and of the code that decides it;
+tests/benchmarks/test_learning.py fails when they no longer match.
 
-Code that draws the corpus may change without changing a byte of it: `--confirm` draws the corpus again, and where its
-shards have the digest of those that were trained on, the result stands under the new code's hash.
+Code that draws the corpora may change without changing a byte of them: `--confirm` draws them again, and where their
+shards have the digests that the result was made with, it stands under the new code's hash.
 """
 
 import argparse
@@ -36,6 +38,8 @@ class Learning:
         drawing: those that draw the corpus; their change does, too, unless the corpus stays the same to the byte.
         seeds: of the runs. An ablation has one: it shows what a part is for, and meets no bar.
         files: what else the system learns from, whose change makes the result stale.
+        test: arguments in which the corpus that test is read from differs; none: it is the same corpus. Controls that
+            learn learn from its training split.
     """
 
     variant: str
@@ -45,6 +49,7 @@ class Learning:
     drawing: tuple[str, ...] = ("data_pipelines/synthetic", "thjax/face3d")
     seeds: tuple[int, ...] = (0, 1)
     files: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
 
     @property
     def root(self) -> str:
@@ -59,6 +64,7 @@ MAPPER = Learning(
     code=("thjax/systems/dirfa", "thjax/audio", "thjax/blocks", "thjax/engine"),
     score="benchmarks.learning_motion",
     drawing=("data_pipelines/synthetic", "data_pipelines/synthetic/features.py", "thjax/face3d"),
+    test=("--seed", "1", "--speakers", "49", "--validation_speakers", "1"),
 )
 
 LEARNING = {
@@ -79,6 +85,7 @@ LEARNING = {
                 "--seed", "0"),
         code=("thjax/systems/dirfa_generator", "thjax/judges", "thjax/losses", "thjax/blocks", "thjax/engine"),
         score="benchmarks.learning_generator", files=("thjax/judges/weights/face_loss.safetensors",),
+        test=("--seed", "1", "--speakers", "28", "--validation_speakers", "1", "--test_speakers", "26"),
     ),
 }
 
@@ -95,9 +102,10 @@ def stale(system: str, made: dict) -> dict[str, object]:
     """What of a result belongs to other values, code, corpus or seeds than today's: {name: today's}."""
     plan = LEARNING[system]
     today = {"config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code, plan.root),
-             "drawing_hash": code_hash(plan.drawing), "corpus": list(plan.corpus), "seeds": list(plan.seeds),
-             "files": file_hashes(plan)}
-    return {name: value for name, value in today.items() if made.get(name, {}) != value}
+             "drawing_hash": code_hash(plan.drawing), "corpus": list(plan.corpus), "test": list(plan.test),
+             "seeds": list(plan.seeds), "files": file_hashes(plan)}
+    # A result from before `files` or `test` was thought of has none.
+    return {name: value for name, value in today.items() if (made.get(name) or None) != (value or None)}
 
 
 def file_hashes(plan: Learning) -> dict[str, str]:
@@ -108,15 +116,16 @@ def file_hashes(plan: Learning) -> dict[str, str]:
 def learn(system: str, work: pathlib.Path, split: str) -> dict:
     """Makes the corpus, trains every seed, scores them; returns the table in the project's one form."""
     plan = LEARNING[system]
-    corpus = draw(plan, work)
+    corpus = draw(plan.corpus, work / "corpus")
     command = f"make learn SYSTEM={system}"
     runs = train(plan, corpus, work)
-    scored = importlib.import_module(plan.score).score(runs, corpus, split, command)
+    held_out = draw_test(plan, work) if split == "test" else corpus
+    scored = importlib.import_module(plan.score).score(runs, held_out, split, command)
     return {
         "command": command, "variant": plan.variant, "split": split, "seeds": list(plan.seeds),
         "config_hash": config_hash(plan.variant), "code_hash": code_hash(plan.code, plan.root),
         "drawing_hash": code_hash(plan.drawing), "corpus_digest": corpus_digest(corpus), "corpus": list(plan.corpus),
-        "files": file_hashes(plan), **scored,
+        "test_digest": corpus_digest(held_out), "test": list(plan.test), "files": file_hashes(plan), **scored,
     }
 
 
@@ -137,11 +146,15 @@ def train(plan: Learning, corpus: pathlib.Path, work: pathlib.Path) -> dict[int,
     return runs
 
 
-def draw(plan: Learning, work: pathlib.Path) -> pathlib.Path:
-    """Writes the corpus of a result; returns its folder."""
-    corpus = work / "corpus"
-    _thjax("data", "synth", *plan.corpus, "--out", str(corpus))
+def draw(arguments: tuple[str, ...], corpus: pathlib.Path) -> pathlib.Path:
+    """Writes a corpus; returns its folder."""
+    _thjax("data", "synth", *arguments, "--out", str(corpus))
     return corpus
+
+
+def draw_test(plan: Learning, work: pathlib.Path) -> pathlib.Path:
+    """Writes the corpus that test is read from; returns its folder."""
+    return draw((*plan.corpus, *plan.test), work / "test") if plan.test else work / "corpus"
 
 
 def corpus_digest(corpus: pathlib.Path) -> str:
@@ -154,12 +167,16 @@ def confirm(system: str, work: pathlib.Path) -> None:
     """Lets a result stand under the present drawing code, if that draws the corpus it was made on."""
     plan, path = LEARNING[system], RESULTS / f"{system}.json"
     made = json.loads(path.read_text())
-    digest = corpus_digest(draw(plan, work))
-    if digest != made["corpus_digest"]:
-        raise SystemExit(f"the corpus is another one ({digest[:12]}, trained on {made['corpus_digest'][:12]}); "
-                         f"run: {made['command']}")
+    drawn = {"corpus_digest": draw(plan.corpus, work / "corpus")}
+    if plan.test:
+        drawn["test_digest"] = draw_test(plan, work)
+    for name, corpus in drawn.items():
+        digest = corpus_digest(corpus)
+        if digest != made[name]:
+            raise SystemExit(f"{name} is another one ({digest[:12]}, the result's is {made[name][:12]}); "
+                             f"run: {made['command']}")
     path.write_text(json.dumps(made | {"drawing_hash": code_hash(plan.drawing)}, indent=1) + "\n")
-    print(f"{path}: the corpus is the same to the byte; the result stands")
+    print(f"{path}: its corpora are the same to the byte; the result stands")
 
 
 def _thjax(*arguments: str) -> None:

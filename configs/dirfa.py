@@ -8,12 +8,12 @@ thjax/systems/dirfa/README.md.
 
 | variant | what it is | expected result | hours |
 |---|---|---|---|
-| `demo` | narrow, mixture head; embedded corpus, one CPU core | lips: opening r 0.90, width r 0.87 | 0.35 |
+| `demo` | narrow, mixture head; embedded corpus, one CPU core | lips: opening r 0.89, width r 0.88 | 0.35 |
 | `synthetic` | size `s`, the paper's head on the embedded corpus, one GPU | not measured yet | - |
 | `lrw` | size `m` on LRW's clips of 29 frames | not measured yet | - |
 | `voxceleb2` | size `m` on VoxCeleb2 | not measured yet | - |
-| `demo_no_prob` | `demo` with continuous values | lips: r 0.87 and 0.79; brows keep 0.4 of the variance | 0.35 |
-| `demo_no_tbm` | `demo` with sinusoidal positions | lips in talks: width r 0.87, past 100 frames 0.73 | 0.35 |
+| `demo_no_prob` | `demo` with continuous values | lips: r 0.86 and 0.79; brows keep 0.6 of the variance | 0.35 |
+| `demo_no_tbm` | `demo` with sinusoidal positions | lips in talks: width r 0.89, past 100 frames 0.77 | 0.35 |
 | `ablation_no_prob` | `synthetic` without categories: a regression | not measured yet | - |
 | `ablation_no_tbm` | `synthetic` without the temporally biased mask: sinusoidal positions | not measured yet | - |
 | `ablation_d10` ... `ablation_d750` | `synthetic` with D = 10, 100, 250, 500, 750 categories | not measured yet | - |

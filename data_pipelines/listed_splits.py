@@ -64,7 +64,7 @@ def _lists(folder: Path) -> dict[str, Path]:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8")
     except UnicodeDecodeError:
         raise DataError(f"{path} is no text; a list has the key or the path of a clip on each line") from None
     for line in map(str.strip, text.splitlines()):

@@ -108,7 +108,7 @@ def divide(name: str, clips: Sequence[ClipReference], seed: int = 0, content: bo
                         "`thjax data scan`, or choose another split")
     if split.by == "speaker":
         check_disjoint(speakers)
-    return Division(os.path.basename(name), seed, split.by, split.says, split.verified,
+    return Division(os.path.basename(os.path.abspath(name)), seed, split.by, split.says, split.verified,
                     {key: side for key, side in assigned.items() if side in SPLITS},
                     {key: reason for key, reason in assigned.items() if reason not in SPLITS}, speakers)
 

@@ -77,7 +77,7 @@ def test_a_corpus_is_planned_by_lists(tmp_path, monkeypatch, capsys):
     folder.mkdir()
     lists(folder, train=["p/a.mp4"], test=["q/b.mp4"])
     words = ("--corpus", "folder", "--root", "videos")
-    assert command.run(["scan", *words, "--split", "mine"]) == 0
+    assert command.run(["scan", *words, "--split", "mine/"]) == 0
     assert "split mine (by speaker" in capsys.readouterr().out
     for split, said in (("mine", "1 train, 1 test"), ("train", "4 train")):
         assert command.run(["plan", *words, "--out", f"out_{split}", "--split", split]) == 0
