@@ -1,5 +1,6 @@
 """The line of dirfa once, as a user types it: corpus, mapper, generator across a resume, both on one photograph."""
 
+import itertools
 import json
 
 import numpy as np
@@ -17,6 +18,7 @@ from thjax.evaluate.animated import FIELDS, AnimatedSource, collect_animated
 from thjax.evaluate.collected import Collected
 from thjax.evaluate.run import open_split
 from thjax.evaluate.transcripts import Transcripts
+from thjax.generate.motion_files import CHANNELS, read_motion
 
 pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500)]
 
@@ -59,16 +61,47 @@ def test_the_generator_trains_across_a_resume_and_is_looked_at(work):
         assert strip.size == (9 * 64 + 4, 64)  # first frame, four true ones, four drawn ones
 
 
-def test_one_photograph_moves_in_two_ways(work):
+LABELS = np.concatenate([np.linspace(0.2, 4, 17), [0, 0, 0], [0.05, -0.1, 0.02]])
+"""Of the photograph, as a motion counts: translation from where it begins."""
+
+
+@pytest.fixture(scope="module")
+def animate(work):
+    """Runs `thjax generate` with both networks on one photograph; returns the motions [T, 23] that it writes."""
     Image.fromarray(contact_sheet(people=1, size=96, seed=5)[:96, :96]).save(work / "face.png")
-    np.savez(work / "face.npz", au=np.zeros(17), pose=np.array([0, 0, 800, 0, 0, 0.0]))
+    np.savez(work / "face.npz", au=LABELS[:17], pose=LABELS[17:] + np.array([5, -3, 800, 0, 0, 0]))
     rng = np.random.default_rng(0)
     speech = 3000 * rng.standard_normal(16_000) * np.sin(np.arange(16_000) / 900) ** 2
     wavfile.write(work / "speech.wav", 16_000, speech.astype(np.int16))
-    thjax("generate", "--checkpoint", "mapper", "--checkpoint", "generator", "--image", "face.png", "--labels",
-          "face.npz", "--audio", "speech.wav", "--out", "out.mp4", "--samples", "2", cwd=work)
-    found = probe(work / "out.mp4")
-    assert (found.width, found.height, found.frames) == (128, 64, 25)
+
+    def run(out, *words, samples=1):
+        thjax("generate", "--checkpoint", "mapper", "--checkpoint", "generator", "--image", "face.png", "--labels",
+              "face.npz", "--audio", "speech.wav", "--out", f"{out}.mp4", "--samples", str(samples), *words, cwd=work)
+        found = probe(work / f"{out}.mp4")
+        assert (found.width, found.height, found.frames) == (64 * samples, 64, 25)
+        endings = [""] if samples == 1 else [f"-{number + 1}" for number in range(samples)]
+        return [read_motion(work / f"{out}{ending}.csv") for ending in endings]
+
+    return run
+
+
+def test_one_photograph_moves_in_three_ways_that_begin_where_it_is(animate):
+    motions = animate("three", samples=3)
+    for motion in motions:
+        np.testing.assert_allclose(motion[0], LABELS, atol=1e-6)
+    assert all((a[1:] != b[1:]).mean() > 0.5 for a, b in itertools.combinations(motions, 2))
+
+
+@pytest.mark.thorough
+def test_a_photograph_moves_from_the_begin_token_by_control_and_as_another_did(animate, work):
+    [free] = animate("free", "--start", "bos")
+    assert (np.abs(free[0] - LABELS)[:17] > 0.1).any()
+    (work / "smile.csv").write_text("frame,AU12\n3,1\n9,4\n")
+    [smiling] = animate("smiling", "--control", "smile.csv")
+    np.testing.assert_allclose(smiling[3:10, CHANNELS.index("AU12")], np.linspace(1, 4, 7), atol=1e-6)
+    np.testing.assert_allclose(smiling[0], LABELS, atol=1e-6)
+    [played] = animate("played", "--driver", "free.csv")
+    np.testing.assert_array_equal(played, free)
 
 
 def test_a_generator_alone_is_not_evaluated_and_the_error_names_the_way(work):

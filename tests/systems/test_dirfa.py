@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from dirfa_narrow import KEY, KINDS, built, entered, make_batch, narrow
+from dirfa_narrow import KEY, KINDS, built, entered, make_batch, narrow, random_weights
 from dirfa_twin import TwinMapper, convert, nats, randomise, slope
 
 from configs import dirfa as variants
@@ -137,6 +137,30 @@ def test_the_stage_learns():
     assert set(values) == {"cross_entropy", *(f"cross_entropy_{group}" for group in ("lips", "brows", "pose"))}
     assert all(value.shape == (3,) and np.isfinite(value).all() for value in values.values())
     assert np.abs(np.mean(values["cross_entropy"]) - losses[-1]) < 0.5
+
+
+def test_a_clip_of_29_frames_teaches_the_same_in_a_window_of_100():
+    """LRW's clips, masked to what there is of them."""
+    config = narrow()
+    system, params = built(config), random_weights(config)[1]["params"]
+    short = make_batch(config, frames=29, starts=(True,))
+    long = make_batch(config, seed=1, frames=100, starts=(True,))  # what lies behind the clip's end is anything
+    for name in ("au", "pose", "valid"):
+        long[name][:, :29] = short[name]
+    long["valid"][:, 29:] = 0
+    heard = 29 * 640 + 2 * 3200
+    long["audio"][:, :heard] = short["audio"]
+    long |= {name: short[name] for name in ("start_pose", "start_frame", "example_id")}
+
+    @jax.value_and_grad
+    def loss(params, batch):
+        return system.teach({"mapper": params}, {}, {}, batch, Rngs(KEY, batch["example_id"]), Context())[0]
+
+    (value, gradient), (expected, wanted) = (quick_jit(loss)(params, batch) for batch in (long, short))
+    assert float(value) == pytest.approx(float(expected), rel=1e-5)
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(wanted))
+    for ours, theirs in zip(jax.tree.leaves(gradient), jax.tree.leaves(wanted), strict=True):
+        assert np.abs(ours - theirs).max() <= 1e-4 * largest
 
 
 @pytest.mark.parametrize("size", SIZES)

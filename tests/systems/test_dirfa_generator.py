@@ -54,7 +54,7 @@ def test_frames_and_gradients_are_the_torch_twins(kind, torch_in_float64):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("variant", ["tiny", "vox128", "vox256"])
 def test_of_full_size_too(variant, torch_in_float64):
-    """Five minutes and 10 GiB: `pytest -n 0 -m full_size tests/systems/test_dirfa_generator.py`."""
+    """Five minutes and 10 GiB, a step of .ci/run: `pytest -n 0 -m full_size tests/systems/test_dirfa_generator.py`."""
     config = dataclasses.replace(variants.get_config(variant), precision="f32")
     frames, gradients = of_both(config, pairs=1, compiled=jax.jit)
     assert frames["ours"].dtype == np.float64

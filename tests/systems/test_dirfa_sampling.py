@@ -56,7 +56,7 @@ def test_draws_equal_those_of_the_full_forward(kind):
     assert len(np.unique(drawn)) == NARROW["categories"] and (np.asarray(drawn[:, 0]) != drawn[:, 1]).mean() > 0.25
 
 
-@pytest.mark.parametrize("kind", ["mixture", "relative", "regression"])
+@pytest.mark.parametrize("kind", ["categorical", "mixture", "relative", "regression"])
 def test_the_ring_says_what_the_full_forward_says(kind):
     config, frames = narrow(KINDS[kind]), 40
     module, variables, features, drawn = drawn_motion(config, frames)

@@ -29,7 +29,8 @@ def prior(points: jax.Array, mask: jax.Array, ctx: Context) -> jax.Array:
 def agreement(points: jax.Array, others: jax.Array, mask: jax.Array, ctx: Context) -> jax.Array:
     """Mean absolute difference of the canonical points of two pictures of one head: pose is not theirs to show.
 
-    This is face-vid2vid's equivariance for canonical points, which a turn or shift of the picture leaves alone.
+    It stands where face-vid2vid warps a picture and asks for warped points (equivariance): canonical points are those
+    of the head at rest, the same in every frame of it.
 
     Args:
         points, others: [b, K, 3].
