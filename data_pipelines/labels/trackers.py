@@ -11,7 +11,7 @@ import numpy as np
 
 from data_pipelines.schema import DataError
 
-INSTALL = ("python3.11 -m venv .venv-track && .venv-track/bin/pip install 'thjax[media,track]', then "
+INSTALL = ("python3.11 -m venv .venv-track && .venv-track/bin/pip install '.[media,track]', then "
            ".venv-track/bin/thjax label ...")
 """Trackers need an older protobuf than training does, so they get an environment of their own."""
 

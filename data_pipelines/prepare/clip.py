@@ -20,6 +20,8 @@ ONE_COLOUR = 4.0
 """Standard deviation, of 255, below which a frame shows nothing."""
 MOST_MASKED = 0.2
 """Share of a clip's frames that may be masked."""
+LACK = 0.05
+"""Seconds by which sound may end before the pictures and nobody is told: a block of a codec is as long."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,7 +200,7 @@ def _sound(reference: ClipReference, settings: Settings, filmed: _Filmed) -> tup
         location, begin = places[origin]
         try:
             with opened(location) as container:
-                return voice(container, begin - shift, len(filmed.video), str(location)), origin
+                return voice(container, begin, len(filmed.video), str(location), shift), origin
         except BadClip as bad:
             if bad.reason != "no_audio" or origin == order[-1]:
                 raise
@@ -217,4 +219,6 @@ def _warnings(filmed: _Filmed, heard: Voice, masked: int) -> list[str]:
     surplus = heard.seconds - len(filmed.video) / schema.FPS
     if surplus > 0.2:
         said.append(f"{surplus:.2f} s of sound after the last picture left out")
+    if -surplus > LACK:
+        said.append(f"{-surplus:.2f} s of sound missing before the last picture ends")
     return said

@@ -8,7 +8,8 @@
     tracker     str: openface_csv, mediapipe, dlib, exact or npz
     video_bytes int and video_sha256 str of the file that was tracked
 and perhaps au [M, 17], au_presence [M, 18] and blink [M], see data_pipelines/schema.py;
-    au_source   str, where action units are not the tracker's own: geometric(approximate)
+    au_source   str, where action units are not the tracker's own: geometric(approximate), which is taken for said
+                where the tracker is mediapipe or dlib, for they have none
     pose        float32 [M, 6], of the head in the camera of the whole frame, order and signs of `schema.POSE`
     focal       float, of that camera in pixels, NaN for what OpenFace assumes; must be there where pose is. The camera
                 looks along `openface.optical_centre`
@@ -29,8 +30,12 @@ from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.readers.reference import Location
 
 SOURCES = ("exact", openface.SOURCE, "mediapipe", "dlib", "npz")
-AU_SOURCES = (*SOURCES, "geometric(approximate)")
-"""Of action units, which may be guessed from landmarks; then the name says so."""
+GUESSED = "geometric(approximate)"
+AU_SOURCES = ("exact", openface.SOURCE, "npz", GUESSED)
+"""Of action units, which may be guessed from landmarks; then the name says so.
+
+mediapipe and dlib give none: what comes with their landmarks and names no source was guessed from these.
+"""
 LONGEST_GAP = 12
 """Frames without a face in a row that are interpolated; longer gaps are masked."""
 HEAD = 1.3
@@ -185,7 +190,9 @@ def _checked(path: Path, content: dict) -> Track:
         if name in content and content[name].shape != (count, *shape):
             raise BadClip("label_mismatch", f"{path}: {name} has shape {content[name].shape}, {count} times need "
                                             f"{(count, *shape)}")
-    tracker, au_source = str(content["tracker"]), str(content.get("au_source", content["tracker"]))
+    tracker = str(content["tracker"])
+    silent = GUESSED if tracker in SOURCES and tracker not in AU_SOURCES else tracker
+    au_source = str(content.get("au_source", silent))
     for name, value, known in (("tracker", tracker, SOURCES), ("au_source", au_source, AU_SOURCES)):
         if value not in known:
             raise BadClip("label_mismatch", f"{path}: {name} {value} is unknown; known: {', '.join(known)}")
@@ -194,9 +201,9 @@ def _checked(path: Path, content: dict) -> Track:
     if not found.any() or (np.diff(times) <= 0).any():
         raise BadClip("label_mismatch", f"{path}: no frame with a face, or times that do not rise")
     made = network_labels.read(path, content, found)
-    guessed = {"au": au_source} if "au" in values else {}
+    units = {name: au_source for name in ("au", "au_presence") if name in values}
     return Track(times, found, values | made.values, tracker, facts=_facts(path, content),
-                 sources=made.sources | guessed, coefficient_names=made.coefficient_names, identity=made.identity)
+                 sources=made.sources | units, coefficient_names=made.coefficient_names, identity=made.identity)
 
 
 def _facts(path: Path, content: dict) -> dict:

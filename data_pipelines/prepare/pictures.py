@@ -2,7 +2,8 @@
 
 Picture k is what is on the screen in the middle of its 40 ms, counted from the first frame. So a change of the picture
 is moved by at most 20 ms, and by nothing on average, whatever the source's rate; a source of 25 a second passes as it
-is. No frame is left out because something is wrong with it: where frames are missing the last one stays and is masked.
+is. No frame is left out because something is wrong with it: where frames are missing the last one stays and is masked,
+at the end as well, where the container says how far its pictures reach.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ LONGEST_GAP = 12
 BAD_TIMES = 0.05
 """Share of frames whose time may be missing or not after that of the frame before."""
 _GAP_STEPS = 1.6  # of the mean time between frames: a frame that stays longer hides one that is not there
+_COUNTS_TIME_IN_FRAMES = ("avi",)  # ffmpeg takes their duration from what is there; the header counts what was written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Pictures:
 
     Attributes (known while iterating; `seconds` at the end):
         start: seconds of the first frame on the container's clock.
-        seconds: from the first frame to the end of the last.
+        seconds: from the first frame to the end of the last, of those too that the header promises and that are lost.
         decoded: frames of the source.
         errors: packets that could not be decoded.
         as_coded: False once a frame had to be turned or its pixels made square.
@@ -83,8 +85,9 @@ class Pictures:
             last, shown, number = frame, time, self.decoded - 1
         self._check(last)
         duration = float(last.duration * last.time_base) if last.duration and last.time_base else self._step
-        self.seconds = shown + duration - self.start
-        yield from self._held(last, shown, shown + duration, count, number)
+        end = self._promised_end(shown + duration)
+        self.seconds = end - self.start
+        yield from self._held(last, shown, end, count, number)
 
     def _held(self, frame, begin: float, end: float, count: int, number: int) -> Iterator[Picture]:
         """The pictures from number `count` on whose middle lies before `end`: all show `frame`, there from `begin`."""
@@ -134,10 +137,27 @@ class Pictures:
         if self._bad_times > max(1, BAD_TIMES * self.decoded):
             raise BadClip("bad_timestamps", f"{self._name}: {self._bad_times} of {self.decoded} frames have no time or "
                                             "none after the frame before; remux it with ffmpeg")
-        lost = self.stream.frames - self._discarded - self.decoded
-        if self.stream.frames and lost * self._step * schema.FPS > LONGEST_GAP:
+
+    def _promised_end(self, end: float) -> float:
+        """When the pictures end that the header promises, of which the last came until `end`.
+
+        The header's duration alone is no promise: it may be wrong. It has to count frames as well that did not come;
+        those that its edit list cuts away are not among them. MPEG, Matroska and fragmented mp4 promise nothing.
+        """
+        missing = self.stream.frames - self._discarded - self.decoded
+        if not self.stream.frames or missing <= 0:
+            return end
+        begin = float((self.stream.start_time or 0) * self.stream.time_base)
+        promised = begin
+        if self._container.format.name in _COUNTS_TIME_IN_FRAMES:
+            promised += self.stream.frames * self._step
+        elif self.stream.duration:
+            promised += float(self.stream.duration * self.stream.time_base)
+        lost = promised - end
+        if lost * schema.FPS > LONGEST_GAP:
             raise BadClip("truncated", f"{self._name}: {self.decoded} frames, its header says {self.stream.frames}; "
                                        "copy or download it again")
+        return promised if lost > self._step / 2 else end
 
     def _upright(self, frame) -> np.ndarray:
         """A decoded frame as RGB with square pixels, turned as its display matrix says."""

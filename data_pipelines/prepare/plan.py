@@ -20,7 +20,7 @@ from data_pipelines.writer import Shard, Writer
 from thjax.core import files
 
 FOLDER = "plan"
-VERSION = 3
+VERSION = 4
 """Of what clips become: a change of it makes every shard anew."""
 MIN_CLIPS_PER_SHARD, MAX_CLIPS_PER_SHARD, SHARDS_AIMED_AT = 12, 384, 64
 

@@ -12,7 +12,11 @@ from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.schema import DataError
 
 MOST = 200
-"""Clips that a prediction is made from; of small corpora a twentieth, so that it costs little."""
+"""Clips that a prediction is made from."""
+SHARD_BYTES = 96 << 10
+"""What a shard takes beside its records: ArrayRecord ends it with a block of 64 KiB and fills the one before."""
+SECONDS = 5.0
+"""Past which a twentieth of the corpus, if it is fewer, is enough: a prediction must cost little."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Prediction:
     Attributes:
         tried: clips made.
         bad: of these, lost.
-        bytes: of all records of the corpus.
+        bytes: of all shards of the corpus.
         hours: of one core, for all clips.
     """
 
@@ -44,7 +48,8 @@ def predict(plan: Plan, makers: Makers, threads: int) -> Prediction:
         DataError: most clips are smaller than the size asked for, or the disk cannot hold the corpus.
     """
     keys = [key for shard in plan.shards for key in shard.clips]
-    keys = keys[: min(MOST, max(1, len(keys) // 20))]
+    enough = min(MOST, max(1, len(keys) // 20))
+    keys = keys[:MOST]
 
     def attempt(key: str) -> tuple[float, int, BadClip | None]:
         started = time.monotonic()
@@ -54,14 +59,19 @@ def predict(plan: Plan, makers: Makers, threads: int) -> Prediction:
 
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         list(pool.map(attempt, keys[:threads]))  # starting a process is no part of a clip's cost
-        tried = list(pool.map(attempt, keys))
+        until = time.monotonic() + SECONDS
+        tried = list(pool.map(
+            lambda place: attempt(keys[place]) if place < enough or time.monotonic() < until else None,
+            range(len(keys))))
+    tried = [measured for measured in tried if measured is not None]
     bad = [made for _, _, made in tried if made is not None]
     small = [made for made in bad if made.reason == "too_small"]
     if 2 * len(small) > len(tried):
         raise DataError(f"{len(small)} of {len(tried)} clips are smaller than --size {plan.settings.size}, for example "
                         f"{small[0].detail}")
     scale = plan.clips / len(tried)
-    prediction = Prediction(len(tried), len(bad), scale * sum(size for _, size, _ in tried),
+    prediction = Prediction(len(tried), len(bad),
+                            scale * sum(size for _, size, _ in tried) + SHARD_BYTES * len(plan.shards),
                             scale * sum(seconds for seconds, _, _ in tried) / 3600)
     free = shutil.disk_usage(plan.directory).free
     if prediction.bytes > free:

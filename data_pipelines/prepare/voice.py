@@ -17,8 +17,8 @@ from data_pipelines.prepare.reasons import BadClip
 
 JITTER = 0.02
 """Seconds by which a block's time may differ from the end of the one before: containers round, clocks drift."""
-LATE_END = 0.5
-"""Seconds by which sound may end before the picture does."""
+LATE_END = 0.2
+"""Seconds by which sound may end before the picture does: where more lacks, the file was cut off."""
 FILTER_DELAY = {"mp2": 512 - 32 + 1, "ac3": 256}
 """Samples by which a codec's own filter bank delays sound, encoder and decoder together, whatever encoder it was.
 
@@ -49,7 +49,7 @@ class Voice:
     rate: int
 
 
-def voice(container, origin: float, frames: int, name: str) -> Voice:
+def voice(container, origin: float, frames: int, name: str, shift: float = 0.0) -> Voice:
     """Decodes the first sound stream of a container.
 
     Args:
@@ -57,17 +57,18 @@ def voice(container, origin: float, frames: int, name: str) -> Voice:
         origin: second of its clock at which the pictures begin.
         frames: pictures, 25 a second.
         name: of the file, for messages.
+        shift: seconds by which the sound is laid later than its times say; what that takes from its end is no lack.
 
     Raises:
         BadClip: no sound, none that can be decoded, a silent one, or one that ends `LATE_END` before the pictures.
     """
     if not container.streams.audio:
         raise BadClip("no_audio", f"{name}: has no sound stream")
-    track = _Track(name, origin)
+    track = _Track(name, origin - shift)
     track.read(container)
     seconds = track.end / track.rate
-    if frames / schema.FPS - seconds > LATE_END:
-        raise BadClip("av_mismatch", f"{name}: sound ends after {seconds:.2f} s, pictures after "
+    if frames / schema.FPS - (seconds - shift) > LATE_END:
+        raise BadClip("av_mismatch", f"{name}: sound ends after {seconds - shift:.2f} s, pictures after "
                                      f"{frames / schema.FPS:.2f} s; at most {LATE_END} s may lack")
     count = frames * schema.SAMPLES_PER_FRAME
     samples = sound.to_int16(track.resampled(count))

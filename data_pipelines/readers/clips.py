@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from data_pipelines.readers.listing import Entry, Listing, printable
-from data_pipelines.readers.reference import ClipReference, Rejected
+from data_pipelines.readers.reference import ClipReference, Location, Rejected
 from data_pipelines.schema import DataError
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,16 @@ def without_video(others: Mapping[str, list[Entry]], videos: Mapping[str, list[E
     return {key: Rejected(key, entries[0].location, "no_video", f"{entries[0].location} has no video of the same name; "
                           "get the video again, or take this file away")
             for key, entries in others.items() if key not in videos}
+
+
+def labels_without_video(key: str, location: Location, missing: int, known: int, what: str) -> dict[str, Rejected]:
+    """One reject for all labels of clips of which nothing else is there, or none.
+
+    Labels come for the whole corpus, and who has a part of its videos must not drown in rejects. No person is named:
+    a reject stays where a speaker is removed.
+    """
+    return {key: Rejected(key, location, "no_video", f"{missing} of {known} {what} have neither video nor sound; get "
+                          "these clips if they are to be in the corpus, else nothing is wrong")} if missing else {}
 
 
 def with_notes(clip: ClipReference, **notes: str | None) -> ClipReference:

@@ -32,7 +32,8 @@ class TcdTimit:
         videos, sounds = (clips.group((entry for entry in found.entries if entry.suffix == suffix),
                                       lambda entry: key_of((root.name, *entry.parts)))
                           for suffix in (".mp4", ".wav"))
-        labels = _labels(entry for entry in found.entries if entry.suffix == ".mlf")
+        files = [entry for entry in found.entries if entry.suffix == ".mlf"]
+        labels = _labels(files)
 
         def describe(key: str, video: Entry) -> ClipReference:
             _, person, view, _ = key.split("/")
@@ -44,6 +45,10 @@ class TcdTimit:
             return clips.with_notes(clip, audio=AUDIO_FALLBACK if sound else None, labels=remark, folder=alias)
 
         orphans = clips.without_video(sounds, videos)
+        if files:
+            alone = sum(key not in videos and key not in sounds for key in labels)
+            orphans |= clips.labels_without_video(f"{self.name}/mlf", files[0].location, alone, len(labels),
+                                                  "clips in the label files")
         yield from clips.references(self.name, root, self.layout, found, videos, describe, orphans)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from data_pipelines.readers import clips
 from data_pipelines.readers.listing import Entry, listing, parallel, read_text
-from data_pipelines.readers.reference import AUDIO_FALLBACK, ClipReference, Rejected
+from data_pipelines.readers.reference import AUDIO_FALLBACK, ClipReference, Location, Rejected
 from data_pipelines.schema import DataError
 
 META_FILE = "vox2_meta.csv"
@@ -71,7 +71,11 @@ class VoxCeleb2:
             return clips.with_notes(
                 clip, audio=AUDIO_FALLBACK if sound else None, gender=about.get("Gender"), **_track_notes(track))
 
+        alone = [key for key in texts if key not in videos and key not in sounds]
         orphans = clips.without_video(sounds, videos)
+        if alone:
+            orphans |= clips.labels_without_video(f"{self.name}/txt", _folder(texts[alone[0]][0]), len(alone),
+                                                  len(texts), "texts of tracks")
         yield from clips.references(self.name, root, self.layout, found, videos, describe, orphans)
 
 
@@ -79,6 +83,11 @@ def _track_notes(track: Track | str | None) -> dict[str, str | None]:
     if isinstance(track, Track):
         return {name: None if value is None else f"{value:g}" for name, value in (("asd", track.asd), ("fv", track.fv))}
     return {"labels": "missing" if track is None else track}
+
+
+def _folder(text: Entry) -> Location:
+    """The folder or archive of all texts."""
+    return Location(text.location.path if text.location.member else str(Path(text.location.path).parents[2]))
 
 
 def _key(entry: Entry) -> str | None:

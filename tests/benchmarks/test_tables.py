@@ -6,7 +6,8 @@ import sys
 
 import numpy as np
 
-from benchmarks import table, timing
+from benchmarks import feed, table, timing
+from tests.data_pipelines.toy_corpus import write_toy_corpus
 
 
 def test_every_run_is_timed_as_often_and_in_turn():
@@ -39,6 +40,22 @@ def test_tables_hold_what_the_results_say(tmp_path, monkeypatch):
     assert "| ours | 12.3 [12, 13] | 0.91 |" in text and "| torch | 13.6 [13, 14] |  |" in text
     table.main()
     assert readme.read_text() == text
+
+
+def test_the_committed_figures_of_the_feed_are_of_todays_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(feed, "ROUNDS", 1)
+    made = feed.measure(write_toy_corpus(tmp_path / "toy", size=96).directory, 1)
+    committed = json.loads((timing.RESULTS / "feed.json").read_text())
+    assert list(committed["rows"]) == list(made["rows"])
+    assert committed["command"] == "python -m benchmarks.feed"  # of a corpus that it renders itself
+
+
+def test_the_committed_figures_of_sampling_are_as_good_as_was_asked():
+    rows = json.loads((timing.RESULTS / "sampling.json").read_text())["rows"]
+    for frames in (300, 750):
+        assert rows[f"s, {frames} frames"]["torch / ours"]["mean"] >= 2
+    for frames in (2_000, 10_000):
+        assert 0.85 <= rows[f"s, {frames} frames"]["of the shortest"]["mean"] <= 1.15
 
 
 def test_the_step_is_timed_without_the_data_room():

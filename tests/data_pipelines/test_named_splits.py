@@ -74,6 +74,9 @@ def test_grid():
     remembered = divide("grid_vougioukas2020", grid())
     assert sizes(remembered) == {"train": 16, "validation": 7, "test": 10} and not remembered.verified
     assert "UNVERIFIED" in remembered.report()
+    held = {side: {int(who.removeprefix("grid/s")) for who in remembered.speakers[side]}
+            for side in ("test", "validation")}
+    assert held == {"test": {2, 4, 11, 13, 15, 18, 19, 25, 31, 33}, "validation": {9, 20, 23, 27, 29, 30, 34}}
     shares = [divide("grid_vougioukas2019", grid(), seed) for seed in (0, 1)]
     assert sizes(shares[0]) == {"train": 16, "validation": 7, "test": 10} and shares[0].speakers != shares[1].speakers
     last = divide("grid_chen2021_sorted", grid())

@@ -12,7 +12,7 @@ from data_pipelines.schema import DataError
 @pytest.mark.parametrize("name", ["mediapipe", "dlib"])
 def test_a_missing_tracker_names_the_extra(name, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
-    with pytest.raises(DataError, match=rf"--tracker {name} cannot be loaded here .*'thjax\[media,track\]'"):
+    with pytest.raises(DataError, match=rf"--tracker {name} cannot be loaded here .*'\.\[media,track\]'"):
         TRACKERS[name]
 
 

@@ -12,7 +12,7 @@ from data_pipelines import records
 from data_pipelines.prepare.clip import Settings, make_clip
 from data_pipelines.prepare.reasons import REASONS, BadClip
 from data_pipelines.readers.reference import ClipReference, Location
-from tests.data_pipelines.prepare.filming import film, picture
+from tests.data_pipelines.prepare.filming import NTSC, film, picture
 
 SMALL = Settings(size=32)
 
@@ -51,6 +51,15 @@ def fast_start(path):
     return moved
 
 
+def without_last(path, count):
+    """A film whose last packets are not there any more."""
+    import av
+
+    with av.open(str(path)) as source:
+        places = [packet.pos for packet in source.demux(video=0) if packet.size]
+    return write(path.with_name("short" + path.suffix), path.read_bytes()[: places[-count]])
+
+
 @pytest.mark.parametrize("reason,make", [
     ("missing", lambda d: d / "nothing.mp4"),
     ("empty_file", lambda d: write(d / "a.mp4", b"")),
@@ -60,7 +69,7 @@ def fast_start(path):
     ("no_video", lambda d: film(d / "a.m4a", video=None, tone=0.3)),
     ("no_audio", lambda d: film(d / "a.mp4", sound=None)),
     ("silent_audio", lambda d: film(d / "a.mp4")),
-    ("av_mismatch", lambda d: film(d / "a.mp4", 50, tone=0.3, audio_seconds=1.2)),
+    ("av_mismatch", lambda d: film(d / "a.mp4", 50, tone=0.3, audio_seconds=1.7)),
     ("too_short", lambda d: film(d / "a.mp4", 5, tone=0.3)),
     ("too_small", lambda d: film(d / "a.mp4", size=(30, 64), tone=0.3)),
     ("long_gap", lambda d: film(d / "a.mp4", 60, tone=0.3, times=[*range(20), *range(40, 60)])),
@@ -70,6 +79,82 @@ def test_what_cannot_be_used_has_a_reason(tmp_path, reason, make):
         made(make(tmp_path))
     assert raised.value.reason == reason in REASONS
     assert str(tmp_path) in raised.value.detail
+
+
+@pytest.mark.parametrize("share", [0.4, 0.5, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])
+def test_frames_lost_at_the_end_are_masked_or_cost_the_clip(tmp_path, share):
+    """A word of LRW, whose download broke off: all 29 frames are accounted for, or none is written."""
+    whole = fast_start(film(tmp_path / "a.mp4", 29, tone=0.3, audio_seconds=1.216))
+    assert made(whole)["face_ok"].tolist() == [1] * 29
+    try:
+        clip = made(cut(whole, share))
+    except BadClip as bad:
+        assert bad.reason in ("truncated", "masked_frames", "av_mismatch") and share < 0.9
+        return
+    came = int(clip["face_ok"].sum())
+    assert share >= 0.85 and 23 <= came < 29 and clip["face_ok"].tolist() == [1] * came + [0] * (29 - came)
+    assert clip["video"][came:] == [clip["video"][came - 1]] * (29 - came) and len(clip["audio"]) == 29 * 640
+    assert clip["ledger"]["frames_masked"] == 29 - came
+    assert clip["ledger"]["warnings"][0] == f"{29 - came} frames masked"
+
+
+@pytest.mark.parametrize("name,rate", [("a.mp4", 25), ("a.mp4", NTSC), ("a.mp4", 50), ("a.avi", 25), ("a.avi", NTSC)])
+def test_the_end_that_a_header_promises_is_counted_in_its_own_rate(tmp_path, name, rate):
+    """Two seconds that lack their last 0.16, with whole sound beside them."""
+    path = film(tmp_path / name, round(2 * float(rate)), rate, sound=None,
+                video="libx264" if name.endswith("mp4") else "mpeg4")
+    sound = Location(str(film(tmp_path / "a.wav", 50, video=None, sound="pcm_s16le", tone=0.3)))
+    path = fast_start(path) if name.endswith("mp4") else path
+    whole = made(path, audio=sound)
+    assert whole["face_ok"].tolist() == [1] * 50 and whole["ledger"]["warnings"] == []
+    clip = made(without_last(path, round(0.16 * float(rate))), audio=sound)
+    assert clip["face_ok"].tolist() == [1] * 46 + [0] * 4 and clip["ledger"]["warnings"] == ["4 frames masked"]
+
+
+@pytest.mark.parametrize("times,audio_seconds", [
+    ([*range(29)], 3.0), ([*range(12, 50)], None), ([*range(-12, 40)], None), ([0, 1, 2, 4, 5, 7, *range(8, 30)], None),
+])
+def test_a_whole_film_promises_no_more_than_it_has(tmp_path, times, audio_seconds):
+    """Sound that is longer, edit lists of both kinds, and frames that stay for two."""
+    clip = made(film(tmp_path / "a.mp4", 50 if audio_seconds is None else 29, tone=0.3, times=times,
+                     audio_seconds=audio_seconds))
+    shown = [time for time in times if time >= 0]
+    gaps = shown[-1] + 1 - shown[0] - len(shown)
+    assert len(clip["video"]) == shown[-1] + 1 - shown[0] and (clip["face_ok"] == 0).sum() == gaps
+
+
+def test_a_header_that_states_a_wrong_duration_masks_nothing(tmp_path):
+    """All frames that the header counts are there, so its time is wrong and not the file cut off."""
+    content = bytearray(film(tmp_path / "a.mp4", 29, tone=0.3).read_bytes())
+    for box, place in ((b"mdhd", 16), (b"elst", 8)):  # behind version, flags, times and rate; flags and the count
+        start = content.index(box) + 4 + place
+        length = int.from_bytes(content[start : start + 4], "big")
+        content[start : start + 4] = (3 * length).to_bytes(4, "big")
+    assert made(write(tmp_path / "b.mp4", bytes(content)))["face_ok"].tolist() == [1] * 29
+
+
+@pytest.mark.parametrize("share,lack", [(0.97, 0.06), (0.95, 0.11), (0.93, 0.19), (0.9, None)])
+def test_sound_that_ends_before_the_pictures_is_told_or_costs_the_clip(tmp_path, share, lack):
+    """An MPEG as GRID has it holds pictures ahead of their sound: cut off, it lacks speech and not a picture."""
+    whole = film(tmp_path / "a.mpg", 75, video="mpeg1video", sound="mp2", audio_rate=44_100, layout="stereo", tone=0.3)
+    assert made(whole)["ledger"]["warnings"] == []
+    if lack is None:
+        with pytest.raises(BadClip, match="at most 0.2 s may lack") as raised:
+            made(cut(whole, share))
+        assert raised.value.reason == "av_mismatch"
+        return
+    clip = made(cut(whole, share))
+    assert len(clip["video"]) == 75 and clip["face_ok"].all()
+    (said,) = clip["ledger"]["warnings"]
+    assert said.endswith(" s of sound missing before the last picture ends")
+    assert float(said.split()[0]) == pytest.approx(lack, abs=0.03)
+    assert not clip["audio"][-round(float(said.split()[0]) * 16_000) + 160 :].any()
+
+
+def test_sound_that_is_shifted_forwards_is_no_sound_that_was_cut_off(tmp_path):
+    path = film(tmp_path / "a.mp4", 50, tone=0.3)
+    clip = made(path, Settings(size=32, fix_offset=True), av_offset=-10.0)
+    assert clip["ledger"]["warnings"] == ["0.35 s of sound missing before the last picture ends"]
 
 
 def test_a_pipe_is_no_file_and_nobody_waits_for_it(tmp_path):

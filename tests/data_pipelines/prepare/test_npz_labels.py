@@ -11,6 +11,7 @@ from data_pipelines.readers.reference import ClipReference, Location
 from tests.data_pipelines.prepare.filming import NTSC, film
 
 FRAMES = 36
+GUESSED = "geometric(approximate)"
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_labels_follow_the_frames_that_are_shown_into_the_head_square(clip):
     reference, write = clip
     made = make_clip(reference, Settings(size=32, crop="head", labels=True), write())
     assert len(made["video"]) == 30 and (made["face_ok"] == 1).all()
-    assert made["label_source"] == dict.fromkeys(("landmarks", "au", "blink"), "mediapipe")
+    assert made["label_source"] == {"landmarks": "mediapipe", "au": GUESSED, "blink": "mediapipe"}
     source = np.round(made["au"][:, 0] * 10)  # the label says which source frame it is of
     middle = (np.arange(30) + 0.5) / 25
     np.testing.assert_array_equal(source, np.floor(middle * float(NTSC) + 1e-9))
@@ -81,7 +82,17 @@ def test_a_pose_is_carried_from_the_camera_that_the_file_names(clip):
                                         "focal": 128.0}
 
 
+@pytest.mark.parametrize("tracker,source", [("mediapipe", GUESSED), ("dlib", GUESSED), ("npz", "npz"),
+                                            ("openface_csv", "openface_csv"), ("exact", "exact")])
+def test_trackers_that_give_no_action_units_are_not_called_their_source(clip, tracker, source):
+    reference, write = clip
+    presence = np.ones((FRAMES, 18), np.float32)
+    made = make_clip(reference, Settings(size=32, labels=True), write(tracker=tracker, au_presence=presence))
+    assert made["label_source"] == {"landmarks": tracker, "blink": tracker, "au": source, "au_presence": source}
+
+
 @pytest.mark.parametrize("changes,reason,detail", [
+    ({"au_source": "mediapipe"}, "label_mismatch", "au_source mediapipe is unknown; known: exact, openface_csv, npz,"),
     ({"video_bytes": 5}, "label_mismatch", "was made on another file"),
     ({"tracker": "guess"}, "label_mismatch", "tracker guess is unknown; known: exact, openface_csv"),
     ({"au_source": "felt"}, "label_mismatch", r"au_source felt is unknown; known: .* geometric\(approximate\)"),

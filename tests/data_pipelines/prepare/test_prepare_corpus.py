@@ -15,6 +15,7 @@ from data_pipelines.manifest import Manifest
 from data_pipelines.prepare import card, export, remove
 from data_pipelines.prepare import plan as planning
 from data_pipelines.prepare.verify import problems
+from data_pipelines.readers import READERS
 from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
 from tests.data_pipelines.prepare.conftest import bytes_of, prepared
@@ -69,17 +70,37 @@ def test_the_card_says_what_is_there_and_the_sheets_show_it(own, capsys):
     assert f"| train | {frames / 90000:.3f} | 8 | 8 | 2 | 0.00% |" in text
     assert "19 clips discovered = 16 written + 3 quarantined + 0 excluded by the split + 0 removed." in text
     assert "| 1 | no_audio | no sound, neither its own nor beside it |" in text and "Labels: none." in text
+    assert f"Licence: {READERS['folder'].licence}\n" in text and manifest.content["licence"] in text
     assert len(list((own / "card").glob("*.jpg"))) == 3
     with Image.open(next((own / "card").glob("*train*.jpg"))) as sheet:
         assert sheet.size == (6 * 16, 2 * 16)
 
 
-def test_sheets_mark_landmarks_and_masked_frames(tmp_path):
+def _middle(manifest, shard):
+    """Labels of the frame that the sheet shows first."""
+    record = records.decode(ShardReader([manifest.directory / shard["name"]]).read(0, 0))
+    return {name: record[name][record["n"] // 2] for name in ("landmarks", "face_ok")}
+
+
+def test_sheets_mark_landmarks_and_masked_frames(tmp_path, monkeypatch):
     manifest = write_toy_corpus(tmp_path, size=64, frames=5)
     shard = manifest.content["shards"][0]
     plain = np.asarray(card.sheet(manifest, shard))[:64, :64].astype(int)
     box = (np.abs(plain - card._BOX).max(-1) < 8).sum()
     assert box > 100  # two sides of about 38 pixels, twice
+    points = _middle(manifest, shard)["landmarks"].astype(int)
+    seen = np.abs(plain[points[:, 1], points[:, 0]] - card._POINT).max(-1) < 8
+    assert seen.all() and len(np.unique(points, axis=0)) > 60
+    red = np.abs(plain - card._MASKED).max(-1) < 8
+    assert not red.any()
+    decode = records.decode
+    monkeypatch.setattr(card.records, "decode", lambda data: {**(record := decode(data)), "face_ok":
+                                                              np.zeros_like(record["face_ok"])})
+    masked = np.asarray(card.sheet(manifest, shard))[:64, :64].astype(int)
+    red, border = np.abs(masked - card._MASKED).max(-1) < 8, np.ones((64, 64), bool)
+    border[3:-3, 3:-3] = False
+    assert (red == border).all() and not (np.abs(masked - card._BOX).max(-1) < 8).any()
+    monkeypatch.undo()
     text = card.write(manifest, tmp_path / "card", sheets=0)
     assert "landmarks (exact)" in text and "| au AU01 |" in text and "| blink blink |" in text
     assert not list((tmp_path / "card").glob("*.jpg"))

@@ -287,17 +287,34 @@ def test_two_clips_with_one_key_and_a_name_that_is_no_text_are_counted(tmp_path,
         "reasons": {"duplicate_key": 1, "name_not_utf8": 1}}
 
 
+@pytest.mark.parametrize("seconds,most,tried", [(60.0, 200, 18), (60.0, 9, 9), (0.0, 200, 1)])
+def test_a_prediction_is_of_the_first_clips_and_close_to_what_is_written(corpus, tree, tmp_path, monkeypatch, seconds,
+                                                                         most, tried):
+    """Half of a corpus tells its bytes to a fifth; where time is up, a twentieth has to do."""
+    from data_pipelines.prepare import predict
+
+    monkeypatch.setattr(predict, "MOST", most)
+    monkeypatch.setattr(predict, "SECONDS", seconds)
+    make, plan, made = functools.partial(make_clip, settings=SETTINGS), planned(tree, tmp_path), []
+    with Makers(lambda reference: made.append(reference.key) or make(reference), False, 60) as makers:
+        said = predict.predict(plan, makers, 1)
+    first = [key for shard in plan.shards for key in shard.clips][:tried]
+    assert said.tried == tried and made == [first[0], *first]  # the first one starts the process as well
+    if tried > 1:
+        assert said.bytes == pytest.approx(Manifest.load(corpus).bytes, rel=0.2)
+
+
 def test_one_command_scans_plans_predicts_and_prepares(corpus, tree, tmp_path, capsys):
     words = ["--corpus", "folder", "--root", str(tree), "--out", str(tmp_path), "--size", "16", "--workers", "0"]
     assert command.run(["plan", *words]) == 0
     assert "19 discovered, 18 to prepare" in capsys.readouterr().out
     assert command.run(["prepare", *words, "--max-bad", "0.5"]) == 0
     said, bar = capsys.readouterr()
-    assert "predicted from 1 clips (" in said and "core-hours" in said
+    assert "predicted from 18 clips (2 bad)" in said and "core-hours" in said
     assert "18/18" in bar and "clips/s" in bar and "(1 no_audio, 1 unreadable)" in bar
     assert "19 discovered = 16 written + 3 quarantined + 0 excluded + 0 removed (" in said
     assert Manifest.load(tmp_path).hash == Manifest.load(corpus).hash
     with pytest.raises(DataError, match="no such folder; give the folder that folder was unpacked into"):
         command.run(["prepare", *words, "--root", str(tmp_path / "nowhere")])
-    with pytest.raises(DataError, match="1 of 1 clips are smaller than --size 64, for example"):
+    with pytest.raises(DataError, match="17 of 18 clips are smaller than --size 64, for example"):
         command.run(["prepare", *words, "--out", str(tmp_path / "large"), "--size", "64"])

@@ -82,6 +82,34 @@ def test_alignments_without_videos_are_one_reject_a_folder(tmp_path):
     assert (astray.key, astray.reason) == ("grid/bbaf2n.mpg", "unknown_place")
 
 
+def test_texts_of_tracks_that_are_not_there_are_one_reject(tmp_path):
+    """The archive of texts is of the whole corpus: who has a part of its videos keeps below `--max-bad`."""
+    for person, tracks in (("id00012", 2), ("id00015", 60)):
+        for track in range(tracks):
+            text = tmp_path / "txt" / person / "21Uxsk56VDQ" / f"{track:05d}.txt"
+            text.parent.mkdir(parents=True, exist_ok=True)
+            text.write_text("Offset : \t1\n")
+    for name in ("mp4/id00012/21Uxsk56VDQ/00000.mp4", "aac/id00012/21Uxsk56VDQ/00001.m4a"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    clip, sound, texts = scan("voxceleb2", tmp_path)
+    assert clip.av_offset == 1 and sound.key == "voxceleb2/id00012/21Uxsk56VDQ/00001"
+    assert (texts.key, texts.reason, str(texts.location)) == ("voxceleb2/txt", "no_video", str(tmp_path / "txt"))
+    assert "60 of 62 texts of tracks have neither video nor sound" in texts.detail and "id00" not in texts.detail
+
+
+def test_phones_of_clips_that_are_not_there_are_one_reject(tmp_path):
+    entries = "".join(f'"/x/volunteers/{who}/Clips/straightcam/sa{number}.mp4"\n0 500 sil\n.\n'
+                      for who in ("01M", "02M") for number in range(30))
+    (tmp_path / "all.mlf").write_text("#!MLF!#\n" + entries)
+    video = tmp_path / "volunteers" / "01M" / "Clips" / "straightcam" / "sa1.mp4"
+    video.parent.mkdir(parents=True)
+    video.write_bytes(b"x")
+    clip, phones = scan("tcd_timit", tmp_path)
+    assert clip.phonemes and (phones.key, phones.reason) == ("tcd_timit/mlf", "no_video")
+    assert "59 of 60 clips in the label files have neither video nor sound" in phones.detail
+
+
 def test_members_of_archives_are_byte_ranges(planted):
     assert of("grid_sheffield", planted("grid_sheffield")[0])["grid/s2/swwz9s"].video.start > 0
     clip = of("voxceleb2", planted("voxceleb2")[0])["voxceleb2/id00017/01dfn2spqyE/00001"]

@@ -15,7 +15,7 @@ def test_scan_reports_and_writes_what_it_found(planted, tmp_path, capsys):
     assert cli.main(["data", "scan", "--corpus", "voxceleb2", "--root", str(root), "--out", str(tmp_path / "a.jsonl"),
                      "--split", "voxceleb2_official"]) == 0
     said = capsys.readouterr().out
-    for part in ("7 clips of 3 speakers, 2 rejected", "licence: ", "6 train", "rejected: empty_file", "00004.mp4 has 0",
+    for part in ("7 clips of 3 speakers, 3 rejected", "licence: ", "6 train", "rejected: empty_file", "00004.mp4 has 0",
                  "4 with av_offset", "1 clips of 1 speakers: test"):
         assert part in said, said
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
