@@ -85,6 +85,7 @@ def animate(work):
     return run
 
 
+@pytest.mark.thorough
 def test_one_photograph_moves_in_three_ways_that_begin_where_it_is(animate):
     motions = animate("three", samples=3)
     for motion in motions:
@@ -148,6 +149,7 @@ def test_motion_begins_at_the_photograph(work):
         np.testing.assert_array_equal(rest, z[17:20])
 
 
+@pytest.mark.thorough
 def test_both_together_are_a_table_with_controls(work):
     both = ("evaluate", "--checkpoint", "mapper", "--checkpoint", "generator", "--data", "corpus")
     thjax(*both, "--metrics", "basic", cwd=work)

@@ -30,6 +30,7 @@ def outcome(processes):
     assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(outputs)[-5000:]
 
 
+@pytest.mark.thorough
 @pytest.mark.multi_process
 def test_two_processes_train_as_one_under_every_executor(tmp_path):
     with socket.socket() as probe:

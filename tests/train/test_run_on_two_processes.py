@@ -35,6 +35,7 @@ def examples(out):
     return [entry["example_ids"] for entry in log_of(out) if entry["kind"] == "train"]
 
 
+@pytest.mark.thorough
 def test_two_processes_resume_train_and_save_as_one_does(toy, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert toy.here(two, "--train.steps", 2) == 0
