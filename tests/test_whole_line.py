@@ -72,6 +72,7 @@ def test_a_face_speaks(work):
     assert (found.width, found.height, found.frames) == (48, 64, 25)
 
 
+@pytest.mark.thorough
 def test_a_table_with_controls(work):
     printed = thjax("evaluate", "--checkpoint", "run", "--data", "corpus", "--out", "table", cwd=work)
     rows = json.loads((work / "table" / "table.json").read_text())["rows"]

@@ -32,6 +32,7 @@ def test_executors_agree_on_a_generator_with_all_its_losses():
     assert run_tests("tests/parallel/eight_devices_generator.py", x64=True, quick=True) == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.multi_process
 def test_states_that_are_cut_learn_what_whole_ones_do():
     assert run_tests("tests/parallel/eight_devices_cut.py", x64=True, quick=True) == 0

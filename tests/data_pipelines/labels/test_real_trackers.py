@@ -1,17 +1,21 @@
 """Rendered clips, encoded and tracked by the real trackers, against what was rendered.
 
 Needs the extra `track`, so `make test` leaves it out: `pytest -m trackers` in an environment of its own, a step of
-.ci/run. The bounds are what an earlier head gave without a codec (80 frames, 8 people, yaw up to 20 degrees, mouth and
-blinks at random; landmarks with dlib alone), to the digits that were written down. Through H.264 this head does not
-reach some of them. There a floor just below today's figure is asked for, which is no bound: it tells of what got worse.
-Of mediapipe the r of the lip gap (0.91 at 128 px, 0.93 at 256, bounds 0.93 and 0.95), brows and nose (0.07 and 0.04,
-which nobody had measured; dlib's bounds are 0.02 and 0.03); of dlib brows and nose (0.03 and 0.04), faces (78 of 80 at
-128 px, 79 at 256, bound 80), the lip gap (0.74 and 0.70, bounds 0.79 and 0.73), and pitch, yaw, roll (5.2, 2.6, 0.9
-degrees at worst, bounds 3.6, 2.4, 0.6). Eight people are few: of 24, mediapipe has lip gap 0.93 and 0.94, but lids
-0.92 and yaw 2.0 degrees.
+.ci/run. The bounds are what an earlier head gave without a codec, to the digits that were written down, and the films
+are made as those were: 8 people of 10 pictures in even light, with yaw up to 20 degrees, mouth and lids at random. The
+same people stand in lights of the corpus as well, from the side and with a sensor's noise, which no bound was measured
+in: there, and for what does not reach its bound in even light, a floor just below today's figure is asked for, which
+is no bound and tells of what got worse.
+
+mediapipe keeps every bound. dlib keeps all but these: the lip gap (r 0.67 at 128 px and 0.70 at 256, bounds 0.79 and
+0.73); brows (0.03, bound 0.02), for this head's brows end 0.05 higher than dlib's do, the other eight points keep it;
+pitch, yaw, roll (5.5, 2.5, 0.8 degrees at worst), whose bounds 3.6, 2.4, 0.6 were measured of faces at rest. Eight
+people are few for a correlation: in six groups of eight dlib's lip gap has an r of 0.66 to 0.84 at 128 px, 0.72 over
+all 48 people, and 0.57 to 0.86 at 256 px, 0.74 over all (PEOPLE = 48 in this file).
 """
 
 import argparse
+import itertools
 import json
 
 import numpy as np
@@ -27,15 +31,15 @@ from data_pipelines.synthetic import frame_renderer
 from data_pipelines.synthetic.expression import EXPRESSION_INDEX, EXPRESSION_NAMES
 from data_pipelines.synthetic.identity import sample_identity
 from data_pipelines.synthetic.render import render_clip
-from data_pipelines.synthetic.scene import sample_scene
+from data_pipelines.synthetic.scene import neutral_scene, sample_scene
 from thjax.core.data_spec import CropSpec
 from thjax.face3d.camera import rotation_angles
 from thjax.generate.photograph import labels_of
 
 pytestmark = [pytest.mark.trackers, pytest.mark.timeout(900)]
 PEOPLE, FRAMES = 8, 10
-PARTS = {"jaw": slice(0, 17), "brows": slice(17, 27), "nose": slice(27, 36), "eyes": slice(36, 48),
-         "mouth": slice(48, 68)}
+PARTS = {"jaw": slice(0, 17), "brows": slice(17, 27), "inner brows": slice(18, 26), "nose": slice(27, 36),
+         "eyes": slice(36, 48), "mouth": slice(48, 68)}
 
 
 def motion(rng):
@@ -49,23 +53,27 @@ def motion(rng):
     return expression, pose
 
 
-@pytest.fixture(scope="module", params=[128, 256])
+LIGHTS = {"even": lambda person: neutral_scene(),
+          "corpus": lambda person: sample_scene(np.random.default_rng(200 + person))}
+
+
+@pytest.fixture(scope="module", params=list(itertools.product([128, 256], LIGHTS)), ids=lambda param: "-".join(
+    map(str, param)))
 def films(request, tmp_path_factory):
-    """A folder of a film for each person, its size, and the truth: landmarks, pose, au `[PEOPLE * FRAMES, ...]`."""
-    root, size, rng = tmp_path_factory.mktemp(f"films{request.param}"), request.param, np.random.default_rng(5)
-    clips = []
+    """A folder of a film for each person, its size, the truth (landmarks, pose, au `[PEOPLE * FRAMES, ...]`), light."""
+    (size, light), rng = request.param, np.random.default_rng(5)
+    root, clips = tmp_path_factory.mktemp(f"films{size}{light}"), []
     for person in range(PEOPLE):
-        face, scene = (make(np.random.default_rng(seed + person)) for make, seed in ((sample_identity, 100),
-                                                                                    (sample_scene, 200)))
-        clips.append(render_clip(face, scene, *motion(rng), size=size, seed=person))
+        face = sample_identity(np.random.default_rng(100 + person))
+        clips.append(render_clip(face, LIGHTS[light](person), *motion(rng), size=size, seed=person))
         write_mp4(root / f"p{person}" / "c.mp4", clips[-1].frames)
     return root, size, {name: np.concatenate([getattr(clip, name) for clip in clips])
-                        for name in ("landmarks", "pose", "au")}
+                        for name in ("landmarks", "pose", "au")}, light
 
 
 def tracked(films, out, tracker, workers):
     """What `thjax label` writes of the films."""
-    root, size, _ = films
+    root, size = films[:2]
     assert command.run(["--tracker", tracker, "--corpus", "folder", "--root", str(root), "--out", str(out), "--focal",
                         str(frame_renderer.camera(size).focal), "--workers", str(workers)]) == 0
     said = json.loads((out / "folder" / "label.json").read_text())
@@ -98,40 +106,48 @@ def lids(landmarks):
     return sum(np.linalg.norm(landmarks[:, upper] - landmarks[:, lower], axis=1) for upper, lower in pairs) / eyes
 
 
+def measured(films, made):
+    """Pictures with a face; of them: distances by part, degrees off, r of lip gap, lids and yaw."""
+    truth, found = films[2], made["face_ok"] > 0
+    degrees = np.degrees(np.abs(made["pose"][:, 3:] - truth["pose"][:, 3:]))[found].mean(0).round(1)
+    lips = correlation(lip_gap(made["landmarks"][found]), lip_gap(truth["landmarks"][found]))
+    blinks = correlation(lids(made["landmarks"][found]), -truth["au"][found, 16])
+    yaw = correlation(made["pose"][found, 4], truth["pose"][found, 4])
+    return found, errors(made, truth), degrees, lips, blinks, yaw
+
+
 def test_mediapipe_finds_what_was_rendered(films, tmp_path, capsys):
-    made, truth, size = tracked(films, tmp_path, "mediapipe", 1), films[2], films[1]
-    assert made["face_ok"].all()
-    away = errors(made, truth)
-    degrees = np.degrees(np.abs(made["pose"][:, 3:] - truth["pose"][:, 3:])).mean(0).round(1)
-    lips = correlation(lip_gap(made["landmarks"]), lip_gap(truth["landmarks"]))
-    blinks = correlation(lids(made["landmarks"]), -truth["au"][:, 16])
+    made, size, light = tracked(films, tmp_path, "mediapipe", 1), films[1], films[3]
+    found, away, degrees, lips, blinks, yaw = measured(films, made)
     with capsys.disabled():
-        print(f"\nmediapipe, {size} px: {away}, pitch, yaw, roll {degrees}, lip gap r {lips}, lids r {blinks}")
+        print(f"\nmediapipe, {size} px, {light} light: {away}, pitch, yaw, roll {degrees}, lip gap r {lips}, "
+              f"lids r {blinks}, yaw r {yaw}")
+    assert found.all()
     assert away["eyes"] <= 0.03 and away["mouth"] <= 0.04 and away["jaw"] <= 0.18
-    assert away["brows"] <= 0.07 and away["nose"] <= 0.04  # floors
-    assert (degrees <= (4.2, 1.9, 0.7)).all()
+    assert away["brows"] <= 0.07 and away["nose"] <= 0.04  # floors: nobody had measured these
+    assert (degrees <= (4.2, 1.9, 0.7)).all() and yaw >= (0.99 if light == "even" else 0.97)
     assert blinks >= 0.93
-    assert lips >= {128: 0.90, 256: 0.92}[size]  # floors
+    bound, floor = {128: (0.93, 0.90), 256: (0.95, 0.92)}[size]
+    assert lips >= (bound if light == "even" else floor)
 
 
 def test_dlib_finds_what_was_rendered(films, tmp_path, capsys):
-    made, truth, size = tracked(films, tmp_path, "dlib", 0), films[2], films[1]
-    away = errors(made, truth)
-    found = made["face_ok"] > 0
-    degrees = np.degrees(np.abs(made["pose"][:, 3:] - truth["pose"][:, 3:]))[found].mean(0).round(1)
-    lips = correlation(lip_gap(made["landmarks"][found]), lip_gap(truth["landmarks"][found]))
+    made, size, light = tracked(films, tmp_path, "dlib", 0), films[1], films[3]
+    found, away, degrees, lips, _, yaw = measured(films, made)
     with capsys.disabled():
-        print(f"\ndlib, {size} px: {found.sum()} of {len(found)}, {away}, pitch, yaw, roll {degrees}, lip gap r {lips}")
+        print(f"\ndlib, {size} px, {light} light: {found.sum()} of {len(found)}, {away}, pitch, yaw, roll {degrees}, "
+              f"lip gap r {lips}, yaw r {yaw}")
     assert away["mouth"] <= {128: 0.04, 256: 0.05}[size] and away["jaw"] <= 0.18 and away["eyes"] <= 0.03
-    assert away["brows"] <= 0.03 and away["nose"] <= 0.04  # floors, as all below
-    assert found.sum() >= {128: 77, 256: 78}[size]
-    assert lips >= {128: 0.72, 256: 0.68}[size]
-    assert (degrees <= (5.5, 2.8, 1.0)).all()
+    assert away["inner brows"] <= 0.02 and away["nose"] <= (0.03 if light == "even" else 0.04)
+    assert away["brows"] <= 0.03  # a floor
+    assert found.all() if light == "even" else found.sum() >= {128: 77, 256: 78}[size]
+    assert lips >= {"even": {128: 0.65, 256: 0.68}, "corpus": {128: 0.72, 256: 0.68}}[light][size]  # floors
+    assert (degrees <= (5.6, 2.8, 1.0)).all()  # floors
 
 
 def test_mediapipe_gives_a_photograph_its_pose(films, capsys):
     """As `thjax generate --tracker mediapipe` asks it: one picture, whose crop is the whole frame."""
-    root, size, truth = films
+    root, size, truth, _ = films
     asked = argparse.Namespace(labels=None, tracker="mediapipe", rendered_labels=False, image="a frame")
     pictures = [frame for person in range(PEOPLE) for frame in video_frames(root / f"p{person}" / "c.mp4")]
     made = np.stack([labels_of(picture, picture, CropSpec("none", size, size), asked) for picture in pictures])
