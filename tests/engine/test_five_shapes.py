@@ -167,6 +167,7 @@ def test_an_unsatisfied_source_is_named():
         enter_stage(system.networks, donor, None, KEY)
 
 
+@pytest.mark.thorough
 @pytest.mark.multi_process
 def test_memory_and_dice_are_equal_on_one_and_eight_devices():
     assert run_tests("tests/engine/eight_devices.py") == 0

@@ -37,6 +37,7 @@ def test_training_learns_its_people(tmp_path, in_memory):
     assert set(variables) == {"params", "batch_stats"} and set(variables["params"]) >= {"conv_0", "code"}
 
 
+@pytest.mark.thorough
 def test_examination_names_the_controls(tmp_path, in_memory, monkeypatch):
     monkeypatch.setattr(identity, "EXAMINED", {"validation": PEOPLE})
     monkeypatch.setattr(identity, "EXAMINED_STILLS", 2)

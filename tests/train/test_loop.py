@@ -23,11 +23,9 @@ def whole(toy, tmp_path_factory):
     "end",
     [
         "kill:feed:6",
-        "kill:feed:11",
         "kill:orbax:2",
-        "kill:seal:30",
         "kill:rename:4",
-        "kill:forget:5",
+        *(pytest.param(end, marks=pytest.mark.thorough) for end in ("kill:feed:11", "kill:seal:30", "kill:forget:5")),
     ],
 )
 def test_a_killed_run_resumes_to_the_bits_of_the_run_never_killed(toy, whole, tmp_path, end):
@@ -55,7 +53,9 @@ def test_one_program_is_compiled_for_the_whole_run(toy, tmp_path, monkeypatch):
     assert loops[1].compilations == {"gan": 1}
 
 
-@pytest.mark.parametrize("end, in_stage", [("kill:orbax:3", "warm"), ("kill:feed:9", "gan")])
+@pytest.mark.parametrize(
+    "end, in_stage", [pytest.param("kill:orbax:3", "warm", marks=pytest.mark.thorough), ("kill:feed:9", "gan")]
+)
 def test_a_run_of_two_stages_is_resumed_across_the_border(toy, tmp_path, tmp_path_factory, end, in_stage):
     whole = tmp_path_factory.getbasetemp() / "two_stages_whole"
     if not whole.exists():
