@@ -16,6 +16,9 @@ from data_pipelines import bench, records
 SIZES = (64, 128, 224)
 SPEAKERS, CLIPS = 6, 3
 WORKERS = (0, 1, 2)
+LARGEST = 224
+"""Pixels; as many smaller frames are decoded sooner, and shorter timings scatter more, so they are repeated as much
+more often."""
 
 
 def main() -> None:
@@ -27,11 +30,16 @@ def main() -> None:
     rows = {}
     for size in arguments.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            result = bench.measure(render_corpus(pathlib.Path(folder), size), WORKERS)
+            result = bench.measure(render_corpus(pathlib.Path(folder), size), WORKERS, rounds_of(size))
         quality, colours = records.jpeg_settings(size, size)
         rows |= {f"{size} px, JPEG {quality} {colours}, {name}": row for name, row in result["rows"].items()}
     about = timing.machine() | {"batch": bench.BATCH}
     print(f"wrote {timing.write('feed_sizes', {'command': timing.command(), 'about': about, 'rows': rows})}")
+
+
+def rounds_of(size: int) -> int:
+    """How often frames of that size are timed: `bench.ROUNDS` for the largest, more for smaller ones."""
+    return max(bench.ROUNDS, round(bench.ROUNDS * LARGEST / size))
 
 
 def render_corpus(folder: pathlib.Path, size: int) -> pathlib.Path:

@@ -140,20 +140,26 @@ def spec_of(manifest: Manifest, window: int, cropped: bool = False) -> DataSpec:
                     crop=crop, mirror=cropped, batch=BATCH)
 
 
-def measure(data: pathlib.Path, workers: Sequence[int]) -> dict:
-    """Rows in the one form of results, for each window one of every number of workers, and one of crops."""
+def measure(data: pathlib.Path, workers: Sequence[int], rounds: int | None = None) -> dict:
+    """Rows in the one form of results, for each window one of every number of workers, and one of crops.
+
+    Args:
+        data: folder of the records.
+        workers: numbers of processes; 0 decodes in threads.
+        rounds: how often everything is timed; None is `ROUNDS`.
+    """
     manifest = Manifest.load(data)
     longest = int(manifest.index["n"][manifest.rows(manifest.splits[0])].max())
     rows = {}
     for window in [window for window in WINDOWS if window <= longest] or [longest]:
-        rows |= measure_window(data, spec_of(manifest, window), list(dict.fromkeys(workers)))
-        cropped = measure_window(data, spec_of(manifest, window, cropped=True), workers[:1])
+        rows |= measure_window(data, spec_of(manifest, window), list(dict.fromkeys(workers)), rounds)
+        cropped = measure_window(data, spec_of(manifest, window, cropped=True), workers[:1], rounds)
         rows |= {f"{name}, aligned and mirrored": row for name, row in cropped.items()}
     about = timing.machine() | {"stored": f"{manifest.content['height']} px", "batch": BATCH}
     return {"about": about, "rows": rows}
 
 
-def measure_window(data: pathlib.Path, spec: DataSpec, workers: Sequence[int]) -> dict:
+def measure_window(data: pathlib.Path, spec: DataSpec, workers: Sequence[int], rounds: int | None = None) -> dict:
     """Rows of one window."""
     batches = max(BATCHES, -(-FRAMES // (spec.batch * spec.window)))
     frames = batches * spec.batch * spec.window
@@ -168,7 +174,7 @@ def measure_window(data: pathlib.Path, spec: DataSpec, workers: Sequence[int]) -
         for number in workers:
             loader = Loader(data, spec, config=LoaderConfig(workers=number), kept_bytes=0)
             runs[f"workers {number}"] = functools.partial(consume, stack.enter_context(loader.iterate()), batches)
-        wall, cpu = timed(runs, ROUNDS)
+        wall, cpu = timed(runs, rounds or ROUNDS)
         ratio = next(iter(roofs.values())).bytes_read_over_used(batches) if roofs else None
     speed = {name: timing.median([frames / second for second in seconds]) for name, seconds in wall.items()}
     per_frame = timing.median(cpu["in turn"], 1 / frames)["mean"]
