@@ -199,6 +199,14 @@ def check_fields(spec: DataSpec, manifest: Manifest) -> None:
                         "label the corpus, or set the crop's recipe to 'centre'")
 
 
+def as_stored(spec: DataSpec, manifest: Manifest) -> DataSpec:
+    """The spec with the crop `none` where `prepare` has stored what it asks for, so that nothing is warped twice."""
+    stored = (manifest.content.get("settings", {}).get("crop"), manifest.content["height"], manifest.content["width"])
+    if stored != (spec.crop.recipe, spec.crop.height, spec.crop.width):
+        return spec
+    return dataclasses.replace(spec, crop=dataclasses.replace(spec.crop, recipe="none"))
+
+
 def coefficient_mirror(spec: DataSpec, manifest: Manifest) -> np.ndarray | None:
     """`[2, K]`: for every coefficient, the column its mirror image is taken from and the sign.
 

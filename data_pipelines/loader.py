@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_pipelines import records
-from data_pipelines.examples import ExampleMaker, KeptCrops, check_fields, coefficient_mirror
+from data_pipelines.examples import ExampleMaker, KeptCrops, as_stored, check_fields, coefficient_mirror
 from data_pipelines.manifest import Manifest
 from data_pipelines.order import BalancedOrder, ShuffledOrder
 from data_pipelines.schema import DataError
@@ -62,7 +62,8 @@ class Loader(Stream):
         longest = int(self.manifest.index["n"][self._rows].max())
         self.length = length or spec.window or -(-longest // spec.stride)
         self.coefficients = len(self.manifest.coefficients)
-        maker = ExampleMaker(spec, seed, self.length, coefficient_mirror(spec, self.manifest))
+        mirror = coefficient_mirror(spec, self.manifest)
+        maker = ExampleMaker(as_stored(spec, self.manifest), seed, self.length, mirror)
         room = KEPT_BYTES if kept_bytes is None else kept_bytes
         self._records = _RecordReader(self.manifest, maker, keep=not config.workers and self._size() <= room)
 
@@ -122,7 +123,7 @@ class Clips(Sequence):
         self.speakers = [self.manifest.speakers[index["speaker"][rows[0]]] for rows in segments]
         longest = max((int(index["n"][rows].sum()) for rows in segments), default=0)
         self.length = -(-longest // spec.stride)
-        self._records = _RecordReader(self.manifest, ExampleMaker(spec, 0, self.length))
+        self._records = _RecordReader(self.manifest, ExampleMaker(as_stored(spec, self.manifest), 0, self.length))
 
     def __len__(self) -> int:
         return len(self._segments)

@@ -6,16 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from data_pipelines import crops, records, schema
-from data_pipelines.prepare import labels
+from data_pipelines.prepare import framing, labels
 from data_pipelines.prepare.opened import opened, sha256
 from data_pipelines.prepare.pictures import Picture, Pictures
 from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.prepare.voice import Voice, voice
 from data_pipelines.readers.reference import AUDIO_FALLBACK, ClipReference
 from data_pipelines.schema import DataError
-from thjax.core.data_spec import CropSpec
 
-CROPS = ("centre", "head")
 ONE_COLOUR = 4.0
 """Standard deviation, of 255, below which a frame shows nothing."""
 MOST_MASKED = 0.2
@@ -29,8 +27,8 @@ class Settings:
     """What clips become. Everything here changes bytes.
 
     Attributes:
-        size: side of the stored square in pixels; a clip whose own square is smaller is refused, never enlarged.
-        crop: "centre": the largest centred square; "head": one square a clip round the landmarks of all its frames.
+        size: height of the stored frames in pixels; a clip that shows less is refused, never enlarged.
+        crop: of `framing.RECIPES`.
         fix_offset: shift the sound by the offset that the corpus states, instead of storing the offset.
         min_seconds: shorter clips are refused.
         max_seconds: longer clips are refused.
@@ -44,14 +42,23 @@ class Settings:
     max_seconds: float = 600.0
     labels: bool = False
 
+    @property
+    def stored(self) -> tuple[int, int]:
+        """(height, width) of the stored frames."""
+        return framing.stored_size(self.crop, self.size)
+
     def __post_init__(self):
-        if self.crop not in CROPS:
-            raise DataError(f"crop {self.crop!r} is unknown; known: {', '.join(CROPS)}")
-        if self.crop == "head" and not self.labels:
-            raise DataError("crop 'head' needs landmarks: give --labels DIR with an npz or OpenFace CSV file for every "
-                            "clip, or take --crop centre, which suits corpora that are cropped to the face already")
+        if self.crop not in framing.RECIPES:
+            raise DataError(f"crop {self.crop!r} is unknown; known: {', '.join(framing.RECIPES)}")
+        if self.crop != "centre" and not self.labels:
+            raise DataError(f"crop {self.crop!r} needs landmarks: give --labels DIR with an npz or OpenFace CSV file "
+                            "for every clip, or take --crop centre, which suits corpora that are cropped to the face "
+                            "already")
         if not 16 <= self.size <= 1024:
             raise DataError(f"size {self.size} must be 16 to 1024 pixels")
+        if self.crop == "canonical" and self.size % 4:
+            raise DataError(f"size {self.size}: crop 'canonical' stores 4:3, so it must be a multiple of 4; take "
+                            f"{self.size - self.size % 4} or {self.size + 4 - self.size % 4}")
         if not 0 < self.min_seconds < self.max_seconds:
             raise DataError(f"min_seconds {self.min_seconds} must be above 0 and below max_seconds {self.max_seconds}")
 
@@ -73,8 +80,8 @@ def make_clip(reference: ClipReference, settings: Settings, label_folder: Path |
     heard, origin = _sound(reference, settings, filmed)
     face_ok = filmed.there.astype(np.uint8)
     clip = {
-        "key": reference.key, "speaker": reference.speaker, "video": filmed.video, "height": settings.size,
-        "width": settings.size, "audio": heard.samples, "sentence": reference.sentence or "",
+        "key": reference.key, "speaker": reference.speaker, "video": filmed.video, "height": settings.stored[0],
+        "width": settings.stored[1], "audio": heard.samples, "sentence": reference.sentence or "",
         "av_offset": 0.0 if settings.fix_offset else float(reference.av_offset or 0.0), "label_source": {},
     }
     if settings.labels:
@@ -108,7 +115,7 @@ class _Filmed:
     there: np.ndarray
     times: np.ndarray
     numbers: np.ndarray
-    affine: np.ndarray
+    affine: np.ndarray  # of every picture
     start: float
     clock: float  # the container's own zero
     rate: float
@@ -119,18 +126,20 @@ class _Filmed:
 
 
 def _film(reference: ClipReference, settings: Settings, track: "labels.Track | None") -> _Filmed:
-    name, affine, last = str(reference.video), None, None
-    video, there, times, numbers = [], [], [], []
+    name, frame, last = str(reference.video), None, None
+    video, there, times, numbers, maps = [], [], [], [], []
     with opened(reference.video) as container:
         pictures = Pictures(container, name)
         _check_length(name, float(container.duration or 0) / 1e6, settings, header=True)
         for picture in pictures:
-            if affine is None:
+            if frame is None:
                 size = picture.image.shape[:2]
-                affine = _square(name, picture.image, settings, track)
+                frame = framing.Framing(name, settings.crop, settings.size, size, track)
             if last is None or picture.image is not last:
+                affine = frame.at(picture)
                 jpeg, plain = _stored(picture, size, affine, settings, name)
                 last = picture.image
+            maps.append(affine)
             video.append(jpeg)
             there.append(picture.there and not plain)
             times.append(picture.time)
@@ -139,8 +148,8 @@ def _film(reference: ClipReference, settings: Settings, track: "labels.Track | N
                 _check_length(name, len(video) / schema.FPS, settings)
         clock = max(float(container.start_time or 0) / 1e6, 0.0)
     _check_length(name, len(video) / schema.FPS, settings)
-    return _Filmed(video, np.array(there), np.array(times), np.array(numbers), affine, pictures.start, clock,
-                   pictures.frames_per_second, size, pictures.errors, pictures.decoded, pictures.as_coded)
+    return _Filmed(video, np.array(there), np.array(times), np.array(numbers), np.concatenate(maps), pictures.start,
+                   clock, pictures.frames_per_second, size, pictures.errors, pictures.decoded, pictures.as_coded)
 
 
 def _check_length(name: str, seconds: float, settings: Settings, header: bool = False) -> None:
@@ -151,37 +160,20 @@ def _check_length(name: str, seconds: float, settings: Settings, header: bool = 
         raise BadClip("too_short", f"{name}: {seconds:.2f} s, at least {settings.min_seconds:g} s are wanted")
 
 
-def _square(name: str, image: np.ndarray, settings: Settings, track: "labels.Track | None") -> np.ndarray:
-    """The map of the clip's one square to the stored frame, `[1, 2, 3]`."""
-    height, width = image.shape[:2]
-    if settings.crop == "head":
-        left, top, side = track.head_square(height, width)
-    else:
-        side = min(height, width)
-    if side < settings.size:
-        raise BadClip("too_small", f"{name}: its square has {side:g} pixels ({width} x {height}), the corpus stores "
-                                   f"{settings.size}; frames are never enlarged: choose a smaller --size")
-    if settings.crop == "centre":
-        spec = CropSpec("centre", settings.size, settings.size)
-        return np.ascontiguousarray(crops.affine_for(spec, None, (height, width)))
-    scale = settings.size / side
-    return np.array([[[scale, 0, -left * scale], [0, scale, -top * scale]]], np.float32)
-
-
 def _stored(picture: Picture, size: tuple[int, int], affine: np.ndarray, settings: Settings,
             name: str) -> tuple[bytes, bool]:
     """The cropped frame as JPEG, and whether it is of one colour."""
     if picture.image.shape[:2] != size:
         raise BadClip("unreadable", f"{name}: the size changes from {size} to {picture.image.shape[:2]} within the "
                                     "file; convert it")
-    frame = crops.warp(picture.image[None], affine, (settings.size, settings.size))
+    frame = crops.warp(picture.image[None], affine, settings.stored)
     return records.encode_frames(frame)[0], bool(frame[0].std((0, 1)).max() < ONE_COLOUR)
 
 
 def _labels(name: str, track: "labels.Track", filmed: _Filmed, settings: Settings) -> dict:
     """The labels of the stored frames, see `labels.Track.at`."""
     track = track.on_clock(name, filmed, filmed.numbers, filmed.times, 1 / filmed.rate)
-    return track.at(filmed.times, filmed.there, filmed.affine, filmed.size, settings.size)
+    return track.at(filmed.times, filmed.there, filmed.affine, filmed.size, settings.stored)
 
 
 def _sound(reference: ClipReference, settings: Settings, filmed: _Filmed) -> tuple[Voice, str]:

@@ -14,8 +14,9 @@ from data_pipelines.manifest import Manifest
 from data_pipelines.named_splits import NAMED_SPLITS
 from data_pipelines.prepare import plan as planning
 from data_pipelines.prepare import run as running
-from data_pipelines.prepare.clip import CROPS, Settings, make_clip
+from data_pipelines.prepare.clip import Settings, make_clip
 from data_pipelines.prepare.dividing import ALL, AUTO
+from data_pipelines.prepare.framing import RECIPES
 from data_pipelines.prepare.plan import Plan, Wish
 from data_pipelines.prepare.predict import predict
 from data_pipelines.prepare.verify import problems
@@ -39,9 +40,10 @@ def plan_parser(name: str = "plan") -> argparse.ArgumentParser:
     add("--root", type=pathlib.Path, required=True, metavar="DIR", help="folder of the corpus as it was distributed")
     add("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder of the records")
     add("--size", type=int, default=Settings.size, metavar="PIXELS",
-        help="side of the stored square; no clip is enlarged to it (default: %(default)s)")
-    add("--crop", default=Settings.crop, choices=CROPS, help="the largest centred square, or one square a clip round "
-        "the head, which needs --labels (default: %(default)s)")
+        help="height of the stored frames; no clip is enlarged to it (default: %(default)s)")
+    add("--crop", default=Settings.crop, choices=RECIPES, help="centre: the largest centred square; with --labels "
+        "also, one square a clip: head, or the tighter box; every frame aligned: canonical, which is 4:3, or pos224 "
+        "(default: %(default)s)")
     add("--labels", type=pathlib.Path, metavar="DIR", help="npz files of `thjax label` or CSV files of OpenFace, one a "
         "clip, named by its key")
     add("--fix_offset", action="store_true", help="shift the sound by the offset that the corpus states")

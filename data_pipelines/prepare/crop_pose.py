@@ -3,7 +3,7 @@
 Convention on both sides: `schema.POSE` and thjax/face3d/camera.py, which are OpenFace's own: x to the image's right, y
 down, z away from the camera, R = Rx Ry Rz, and a point of the head stands at R x + T. No sign changes. What changes is
 the camera: the tracker's has its own focal length and looks along the middle of the whole frame; that of a stored crop
-has `FOCAL` times the crop's side and looks along the middle of the crop.
+has `FOCAL` times the crop's height and looks along the middle of the crop.
 
 The pose carried over keeps what is seen. The head's origin stays on its pixel; its depth follows from the scale at
 which it is shown; and the head turns together with the ray on which it is seen, so that the camera sees it from the
@@ -20,31 +20,33 @@ import numpy as np
 from thjax.face3d.camera import rotation_angles, rotation_matrix
 
 FOCAL = 3.2
-"""Focal length of stored crops in units of their side: that of the embedded corpus, whose frames show 250 mm at 800."""
+"""Focal length of stored crops in units of their height: as in the embedded corpus, whose frames show 250 mm at 800."""
 
 
-def carried(pose: np.ndarray, affine: np.ndarray, focal: float, centre: tuple[float, float], side: int) -> np.ndarray:
+def carried(pose: np.ndarray, affine: np.ndarray, focal: float, centre: tuple[float, float],
+            crop: tuple[int, int]) -> np.ndarray:
     """Poses in the stored crop.
 
     Args:
         pose: `[N, 6]` in the whole frame, order `schema.POSE`, mm and rad, Tz above 0.
-        affine: source to stored frame, `[2, 3]`, a similarity.
+        affine: source to stored frame, `[N, 2, 3]`, similarities.
         focal: of the tracker's camera, pixels of the source.
         centre: (x, y) of the source that the tracker's camera looks along, pixel centres at +0.5.
-        side: of the crop, pixels.
+        crop: (height, width) of the stored frame.
 
     Returns:
         float32 `[N, 6]`.
     """
     pose, affine = np.asarray(pose, np.float64), np.asarray(affine, np.float64)
-    scale, angle = np.hypot(affine[0, 0], affine[1, 0]), np.arctan2(affine[1, 0], affine[0, 0])
+    height, width = crop
+    scale, angle = np.hypot(affine[:, 0, 0], affine[:, 1, 0]), np.arctan2(affine[:, 1, 0], affine[:, 0, 0])
     ray = np.concatenate([pose[:, :2] / pose[:, 2:3], np.ones((len(pose), 1))], 1)
-    pixels = (focal * ray[:, :2] + centre) @ affine[:, :2].T + affine[:, 2]
-    seen = np.concatenate([(pixels - side / 2) / (FOCAL * side), np.ones((len(pose), 1))], 1)
+    pixels = (affine[:, :, :2] @ (focal * ray[:, :2] + centre)[:, :, None])[..., 0] + affine[:, :, 2]
+    seen = np.concatenate([(pixels - (width / 2, height / 2)) / (FOCAL * height), np.ones((len(pose), 1))], 1)
     # Areas are stretched by 1 / cos of the angle from the axis; here before, and there in the crop's own camera.
     stretch = np.linalg.norm(ray, axis=1) / np.linalg.norm(seen, axis=1)
-    depth = pose[:, 2] * FOCAL * side / (focal * scale * np.sqrt(stretch))
-    rolled = rotation_matrix(np.array([0.0, 0.0, angle]))
+    depth = pose[:, 2] * FOCAL * height / (focal * scale * np.sqrt(stretch))
+    rolled = rotation_matrix(np.stack([0 * angle, 0 * angle, angle], 1))
     before = _towards(ray).transpose(0, 2, 1) @ rotation_matrix(pose[:, 3:])
     rotation = _towards(seen) @ rolled @ before
     return np.concatenate([seen * depth[:, None], rotation_angles(rotation)], 1).astype(np.float32)

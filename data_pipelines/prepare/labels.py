@@ -38,10 +38,6 @@ mediapipe and dlib give none: what comes with their landmarks and names no sourc
 """
 LONGEST_GAP = 12
 """Frames without a face in a row that are interpolated; longer gaps are masked."""
-HEAD = 1.3
-"""Side of the head's square, of the larger side of the box round all landmarks with the forehead."""
-FOREHEAD = 0.35
-"""Height above the brows, of the box round the landmarks."""
 _SHAPES = {"landmarks": (schema.LANDMARKS, 2), "au": (len(schema.AU_INTENSITY),),
            "au_presence": (len(schema.AU_PRESENCE),), "blink": (), "pose": (len(schema.POSE),)}
 _NOT_BETWEEN = ("au_presence", "blink")  # presences have no middle: the nearest frame's is taken
@@ -80,15 +76,10 @@ class Track:
     coefficient_names: list[str] | None = None
     identity: np.ndarray | None = None
 
-    def head_square(self, height: int, width: int) -> tuple[float, float, float]:
-        """(left, top, side) in pixels of one square for the clip that the head stays in, inside the frame."""
-        points = self.values["landmarks"][self.found].reshape(-1, 2)
-        (x0, y0), (x1, y1) = points.min(0), points.max(0)
-        y0 -= FOREHEAD * (y1 - y0)
-        side = min(HEAD * max(x1 - x0, y1 - y0), height, width)
-        left = np.clip((x0 + x1 - side) / 2, 0, width - side)
-        top = np.clip((y0 + y1 - side) / 2, 0, height - side)
-        return float(left), float(top), float(side)
+    @property
+    def clock(self) -> np.ndarray:
+        """`[M]` what tells the frames: `numbers` where there are, else `times`."""
+        return self.times if self.numbers is None else self.numbers
 
     def on_clock(self, name: str, read: Read, numbers: np.ndarray, times: np.ndarray, step: float) -> "Track":
         """The track on the video's own clock, where it knows its frames by number alone.
@@ -116,15 +107,15 @@ class Track:
         return dataclasses.replace(self, times=self.numbers * step + late)
 
     def at(self, times: np.ndarray, there: np.ndarray, affine: np.ndarray, source: tuple[int, int],
-           side: int) -> dict:
+           stored: tuple[int, int]) -> dict:
         """Labels of the stored frames.
 
         Args:
             times: of the source frames that they show, `[N]` seconds from the first.
             there: bool `[N]`, False where the picture is missing.
-            affine: source to stored frame, `[1, 2, 3]`.
+            affine: source to stored frame, `[N, 2, 3]`.
             source: (H, W) of the source frame.
-            side: of the stored frame, pixels.
+            stored: (h, w) of the stored frame.
 
         Returns:
             The fields of the clip, `face_ok` (1 found, 2 interpolated, 0 none), `label_source`, and
@@ -147,10 +138,10 @@ class Track:
             weight = weight.reshape(-1, *[1] * (rows.ndim - 1))
             mixed = rows[left] * (1 - weight) + rows[right] * weight
             out[name] = mixed.astype(schema.DTYPES[name])
-        out["landmarks"] = crops.transform_points(out["landmarks"], np.broadcast_to(affine, (len(times), 2, 3)))
+        out["landmarks"] = crops.transform_points(out["landmarks"], affine)
         if "pose" in out:
             focal = self.facts.get("focal") or openface.default_focal(*source)
-            out["pose"] = crop_pose.carried(out["pose"], affine[0], focal, openface.optical_centre(*source), side)
+            out["pose"] = crop_pose.carried(out["pose"], affine, focal, openface.optical_centre(*source), stored)
         out |= {} if self.identity is None else {"identity": self.identity}
         source = {name: self.sources.get(name, self.tracker) for name in out}
         out |= {} if self.coefficient_names is None else {"coefficient_names": self.coefficient_names}

@@ -87,7 +87,7 @@ class Plan:
     def writer(self, rebuild: str = "") -> Writer:
         """The writer of this plan."""
         source = {"settings": self.content["settings"], "version": VERSION, "corpus": self.content["corpus"]}
-        return Writer(self.directory, dataset=self.content["corpus"], size=self.settings.size,
+        return Writer(self.directory, dataset=self.content["corpus"], size=self.settings.stored,
                       source=json.dumps(source, sort_keys=True), rebuild=rebuild)
 
 
@@ -118,7 +118,7 @@ def make(reader: Reader, wish: Wish, directory: Path, workers: int = 1, again: b
     parts, excluded, division = divide([clip for clip, _ in found.values()], wish.split, wish.seed,
                                         wish.compare_bytes)
     per_shard = min(max(sum(map(len, parts.values())) // SHARDS_AIMED_AT, MIN_CLIPS_PER_SHARD), MAX_CLIPS_PER_SHARD)
-    shards = Writer(directory, wish.corpus, wish.settings.size).plan(parts, wish.seed, per_shard)
+    shards = Writer(directory, wish.corpus, wish.settings.stored).plan(parts, wish.seed, per_shard)
     _store_shards(folder, [_with_content(shard, {key: found[key][1] for key in shard.clips}) for shard in shards])
     files.write_json(folder / "excluded.json", excluded, sort_keys=True)
     content = {

@@ -260,7 +260,7 @@ def map_to_crop(pose, scale, angle=0.0):
 
 
 def carried(pose, affine):
-    return crop_pose.carried(np.asarray(pose, float)[None], affine, FOCAL, (FULL / 2, FULL / 2), CROP)[0]
+    return crop_pose.carried(np.asarray(pose, float)[None], affine[None], FOCAL, (FULL / 2, FULL / 2), (CROP, CROP))[0]
 
 
 def miss(renderer, pose, stored, affine):

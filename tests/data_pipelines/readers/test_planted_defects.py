@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from data_pipelines.fixtures import corpora
 from data_pipelines.fixtures.corpora import CORPORA
 from data_pipelines.prepare.clip import Settings, make_clip
 from data_pipelines.prepare.reasons import BadClip
@@ -58,3 +59,10 @@ def test_a_prepared_corpus_counts_what_was_planted(planted, tmp_path, name):
     if name == "voxceleb2":  # what its makers measured on a track is kept, and not only read
         line = ledger["voxceleb2/id00012/21Uxsk56VDQ/00002"]
         assert (line["notes"]["asd"], line["notes"]["fv"]) == ("5.142", "16.14")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["grid", "tcd_timit"])  # the largest
+def test_a_fixture_with_every_defect_is_small_at_full_size(name, tmp_path):
+    corpora.make(name, tmp_path / name, defects=True)
+    assert sum(path.stat().st_size for path in (tmp_path / name).rglob("*") if path.is_file()) < 3e6
