@@ -123,7 +123,8 @@ def timed(runs: dict[str, Callable[[], None]], rounds: int) -> tuple[dict[str, l
 
 
 def spec_of(manifest: Manifest, window: int, cropped: bool = False) -> DataSpec:
-    """Pictures, sound and landmarks, if any, of the split that trains; as stored, or in mirrored upright crops.
+    """Pictures, sound and landmarks, if any, of the split that trains; as stored, or in mirrored upright crops, which
+    records that are stored upright already have not to be warped for.
 
     Raises:
         DataError: the corpus has no pixels.
@@ -155,7 +156,9 @@ def measure(data: pathlib.Path, workers: Sequence[int], rounds: int | None = Non
         rows |= measure_window(data, spec_of(manifest, window), list(dict.fromkeys(workers)), rounds)
         cropped = measure_window(data, spec_of(manifest, window, cropped=True), workers[:1], rounds)
         rows |= {f"{name}, aligned and mirrored": row for name, row in cropped.items()}
-    about = timing.machine() | {"stored": f"{manifest.content['height']} px", "batch": BATCH}
+    height, width = manifest.content["height"], manifest.content["width"]
+    stored = f"{height} px" if height == width else f"{height} x {width} px"
+    about = timing.machine() | {"stored": stored, "batch": BATCH}
     return {"about": about, "rows": rows}
 
 

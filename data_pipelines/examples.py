@@ -9,6 +9,7 @@ import numpy as np
 from data_pipelines import crops, records, schema
 from data_pipelines.manifest import Manifest
 from data_pipelines.order import uniform_draws
+from data_pipelines.prepare.framing import ALIGNED
 from data_pipelines.schema import DataError
 from thjax.core.data_spec import DataSpec
 
@@ -193,6 +194,10 @@ def check_fields(spec: DataSpec, manifest: Manifest) -> None:
         if name not in has:
             why = "" if manifest.pixels else " (feature records, written without pixels)"
             raise DataError(f"{manifest.directory} has no field {name!r}{why}; it has: {', '.join(has)}")
+    crop = manifest.content.get("settings", {}).get("crop")
+    if crop in ALIGNED and {"pose", "start_pose"} & set(spec.fields):
+        raise DataError(f"{manifest.directory} is stored {crop!r}, every frame aligned, which hides how the head "
+                        "moves, and the spec asks for pose; prepare it with --crop head")
     pixels = {"frames", "still"} & set(spec.fields)
     if pixels and spec.crop.recipe == "canonical" and "landmarks" not in manifest.labels:
         raise DataError(f"crop recipe 'canonical' needs landmarks and {manifest.directory} has none; "

@@ -85,7 +85,7 @@ def make_clip(reference: ClipReference, settings: Settings, label_folder: Path |
         "av_offset": 0.0 if settings.fix_offset else float(reference.av_offset or 0.0), "label_source": {},
     }
     if settings.labels:
-        merged = _labels(str(reference.video), track, filmed, settings)
+        merged = _labels(str(reference.video), filmed, settings)
         face_ok = merged.pop("face_ok")
         clip |= merged
     masked = int((face_ok == 0).sum())
@@ -123,6 +123,7 @@ class _Filmed:
     errors: int
     decoded: int
     as_coded: bool
+    track: "labels.Track | None"
 
 
 def _film(reference: ClipReference, settings: Settings, track: "labels.Track | None") -> _Filmed:
@@ -134,6 +135,7 @@ def _film(reference: ClipReference, settings: Settings, track: "labels.Track | N
         for picture in pictures:
             if frame is None:
                 size = picture.image.shape[:2]
+                track = track and track.of_faces(name, *size)
                 frame = framing.Framing(name, settings.crop, settings.size, size, track)
             if last is None or picture.image is not last:
                 affine = frame.at(picture)
@@ -149,7 +151,7 @@ def _film(reference: ClipReference, settings: Settings, track: "labels.Track | N
         clock = max(float(container.start_time or 0) / 1e6, 0.0)
     _check_length(name, len(video) / schema.FPS, settings)
     return _Filmed(video, np.array(there), np.array(times), np.array(numbers), np.concatenate(maps), pictures.start,
-                   clock, pictures.frames_per_second, size, pictures.errors, pictures.decoded, pictures.as_coded)
+                   clock, pictures.frames_per_second, size, pictures.errors, pictures.decoded, pictures.as_coded, track)
 
 
 def _check_length(name: str, seconds: float, settings: Settings, header: bool = False) -> None:
@@ -170,9 +172,9 @@ def _stored(picture: Picture, size: tuple[int, int], affine: np.ndarray, setting
     return records.encode_frames(frame)[0], bool(frame[0].std((0, 1)).max() < ONE_COLOUR)
 
 
-def _labels(name: str, track: "labels.Track", filmed: _Filmed, settings: Settings) -> dict:
+def _labels(name: str, filmed: _Filmed, settings: Settings) -> dict:
     """The labels of the stored frames, see `labels.Track.at`."""
-    track = track.on_clock(name, filmed, filmed.numbers, filmed.times, 1 / filmed.rate)
+    track = filmed.track.on_clock(name, filmed, filmed.numbers, filmed.times, 1 / filmed.rate)
     return track.at(filmed.times, filmed.there, filmed.affine, filmed.size, settings.stored)
 
 

@@ -57,7 +57,8 @@ def plan_parser(name: str = "plan") -> argparse.ArgumentParser:
         "are on a later side of the split as well (train, validation, test)")
     add("--workers", type=int, default=usable_cores(), metavar="N",
         help="processes that decode (default: the usable cores, here %(default)s)")
-    add("--rescan", action="store_true", help="look again what is on disk, where there is a plan already")
+    add("--rescan", action="store_true", help="look again what is on disk, where there is a plan already: shards "
+        "of files or labels that changed are made anew")
     return parser
 
 
@@ -140,7 +141,9 @@ def _planned(options: argparse.Namespace) -> tuple[Plan, str]:
                         options.labels is not None)
     named = options.split in (AUTO, ALL, *NAMED_SPLITS) or not os.path.isdir(options.split)
     split = options.split if named else os.path.abspath(options.split)
-    wish = Wish(options.corpus, os.path.abspath(options.root), settings, split, options.seed, options.compare_bytes)
+    labels = os.path.abspath(options.labels) if options.labels else ""
+    wish = Wish(options.corpus, os.path.abspath(options.root), settings, split, options.seed, options.compare_bytes,
+                labels)
     if not options.root.is_dir():
         raise DataError(f"{options.root}: no such folder; give the folder that {options.corpus} was unpacked into")
     options.out.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,8 @@ POS_POINTS = np.array([[-0.31148657, 0.29036078, 0.13377953], [0.30979887, 0.289
                        [0.0032535, -0.04617932, 0.55244243], [-0.25216928, -0.38133916, 0.22405732],
                        [0.2484662, -0.38128236, 0.22235769]])
 """Eyes, nose and corners of the mouth of the standard face of Deep3DFaceReconstruction (preprocess_img.py), y up."""
+POS_LANDMARKS = [*range(36, 48), 33, 48, 54]
+"""Of which these are made."""
 POS_SCALE = 102 / 224
 """Of the side, how large a unit of `POS_POINTS` becomes."""
 
@@ -67,7 +69,7 @@ class Framing:
         if crop in ALIGNED:
             self._clock = track.clock[track.found]
             self._affine = self._aligned(crop, track.values["landmarks"][track.found])
-            pixels = size / float(np.median(np.hypot(self._affine[:, 0, 0], self._affine[:, 1, 0])))
+            pixels = size / float(np.hypot(self._affine[:, 0, 0], self._affine[:, 1, 0]).max())
         elif crop == "centre":
             self._affine = crops.affine_for(CropSpec("centre", size, size), None, source)
             pixels = min(source)
@@ -76,7 +78,7 @@ class Framing:
             scale = size / pixels
             self._affine = np.array([[[scale, 0, -left * scale], [0, scale, -top * scale]]], np.float32)
         if pixels < size - 1e-3:
-            what = "upright face" if crop in ALIGNED else "square"
+            what = "smallest upright face" if crop in ALIGNED else "square"
             raise BadClip("too_small", f"{name}: its {what} has {pixels:.0f} pixels ({source[1]} x {source[0]}), the "
                                        f"corpus stores {size}; frames are never enlarged: choose a smaller --size")
 
@@ -93,12 +95,13 @@ class Framing:
 
     def _aligned(self, crop: str, landmarks: np.ndarray) -> np.ndarray:
         """Maps of the frames with a face, float32 `[M, 2, 3]`."""
-        if (np.ptp(landmarks, axis=1).max(1) < 1).any():
-            raise BadClip("label_mismatch", f"{self._name}: has frames whose landmarks all lie on one point; label it "
+        points = landmarks[:, POS_LANDMARKS if crop == "pos224" else crops.STABLE_LANDMARKS]
+        if (np.ptp(points, axis=1).max(1) < 1).any():
+            raise BadClip("label_mismatch", f"{self._name}: has frames whose eyes and nose lie on one point; label it "
                                             "again, or give those frames face_ok 0")
         if crop == "pos224":
             return pos_affine(landmarks, self._size[0])
-        return crops.similarity(landmarks[:, crops.STABLE_LANDMARKS], crops.canonical_template(*self._size))
+        return crops.similarity(points, crops.canonical_template(*self._size))
 
 
 def _square(crop: str, track: "Track", height: int, width: int) -> tuple[float, float, float]:

@@ -18,6 +18,8 @@ What other networks made of the same frames may stand beside it, see data_pipeli
 """
 
 import dataclasses
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Protocol
 
@@ -36,8 +38,14 @@ AU_SOURCES = ("exact", openface.SOURCE, "npz", GUESSED)
 
 mediapipe and dlib give none: what comes with their landmarks and names no source was guessed from these.
 """
+SUFFIXES = (".npz", ".csv", ".json")
+"""Of the files that may hold a clip's labels."""
+DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What numpy raises of an npz file that is none, or is cut off."""
 LONGEST_GAP = 12
 """Frames without a face in a row that are interpolated; longer gaps are masked."""
+SIZE_OF_FACES = 2.0
+"""Factor of the clip's median by which landmarks may spread more or less and still be of its face."""
 _SHAPES = {"landmarks": (schema.LANDMARKS, 2), "au": (len(schema.AU_INTENSITY),),
            "au_presence": (len(schema.AU_PRESENCE),), "blink": (), "pose": (len(schema.POSE),)}
 _NOT_BETWEEN = ("au_presence", "blink")  # presences have no middle: the nearest frame's is taken
@@ -80,6 +88,23 @@ class Track:
     def clock(self) -> np.ndarray:
         """`[M]` what tells the frames: `numbers` where there are, else `times`."""
         return self.times if self.numbers is None else self.numbers
+
+    def of_faces(self, name: str, height: int, width: int) -> "Track":
+        """The track without frames whose landmarks are of no face: beside the picture, or of another size by far.
+
+        Raises:
+            BadClip: no frame is left.
+        """
+        points = self.values["landmarks"]
+        middle, spread = points.mean(1), np.ptp(points, axis=1).max(1)
+        inside = self.found & ((middle >= 0) & (middle <= (width, height))).all(1) & (spread > 1)
+        if inside.any():
+            factor = spread / np.median(spread[inside])
+            inside &= (factor <= SIZE_OF_FACES) & (factor >= 1 / SIZE_OF_FACES)
+        if not inside.any():
+            raise BadClip("label_mismatch", f"{name}: in no frame do the landmarks lie inside its {width} x {height} "
+                                            "pixels; label it again")
+        return dataclasses.replace(self, found=inside)
 
     def on_clock(self, name: str, read: Read, numbers: np.ndarray, times: np.ndarray, step: float) -> "Track":
         """The track on the video's own clock, where it knows its frames by number alone.
@@ -165,8 +190,8 @@ def load(folder: Path, key: str, video: Location) -> Track:
             content = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise BadClip("no_labels", f"{path} or .csv: no such file; label the clip, or leave --labels out") from None
-    except (OSError, ValueError) as error:
-        raise BadClip("label_mismatch", f"{path}: no npz file ({error})") from None
+    except DAMAGED as error:
+        raise BadClip("label_mismatch", f"{path}: no npz file ({error}); label the clip again") from None
     missing = {"times", "landmarks", "face_ok", "tracker", "video_bytes", "video_sha256"} - set(content)
     if missing:
         raise BadClip("label_mismatch", f"{path}: lacks {', '.join(sorted(missing))}")
@@ -177,7 +202,7 @@ def load(folder: Path, key: str, video: Location) -> Track:
 
 def _checked(path: Path, content: dict) -> Track:
     times, count = np.asarray(content["times"], np.float64), len(content["times"])
-    for name, shape in _SHAPES.items():
+    for name, shape in {"times": (), "face_ok": (), **_SHAPES}.items():
         if name in content and content[name].shape != (count, *shape):
             raise BadClip("label_mismatch", f"{path}: {name} has shape {content[name].shape}, {count} times need "
                                             f"{(count, *shape)}")
@@ -189,12 +214,27 @@ def _checked(path: Path, content: dict) -> Track:
             raise BadClip("label_mismatch", f"{path}: {name} {value} is unknown; known: {', '.join(known)}")
     values = {name: np.asarray(content[name], np.float32) for name in _SHAPES if name in content}
     found = (np.asarray(content["face_ok"]) > 0) & np.isfinite(values["landmarks"]).all((1, 2))
-    if not found.any() or (np.diff(times) <= 0).any():
+    if not found.any() or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise BadClip("label_mismatch", f"{path}: no frame with a face, or times that do not rise")
+    _check_values(path, times, found, values)
     made = network_labels.read(path, content, found)
     units = {name: au_source for name in ("au", "au_presence") if name in values}
     return Track(times, found, values | made.values, tracker, facts=_facts(path, content),
                  sources=made.sources | units, coefficient_names=made.coefficient_names, identity=made.identity)
+
+
+def _check_values(path: Path, times: np.ndarray, found: np.ndarray, values: dict[str, np.ndarray]) -> None:
+    """Refuses what no tracker says of a frame with a face: it would be learnt from."""
+    rules = {"pose": ("finite, Tz above 0", lambda pose: np.isfinite(pose).all(1) & (pose[:, 2] > 0)),
+             "au": ("0 to 5", lambda au: ((au >= 0) & (au <= 5)).all(1)),
+             "au_presence": ("0 or 1", lambda present: np.isin(present, (0, 1)).all(1)),
+             "blink": ("0 or 1", lambda blink: np.isin(blink, (0, 1)))}
+    for name, (rule, holds) in rules.items():
+        bad = np.flatnonzero(found & ~holds(values[name])) if name in values else ()
+        if len(bad):
+            value = values[name][bad[0]].tolist()
+            raise BadClip("label_mismatch", f"{path}: {name} at {times[bad[0]]:.3f} s is {value}, must be {rule} where "
+                                            "face_ok is 1")
 
 
 def _facts(path: Path, content: dict) -> dict:

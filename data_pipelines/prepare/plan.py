@@ -7,13 +7,16 @@ the keys of its clips. What is in the first and not in the second is rejected or
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import json
+import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from data_pipelines.prepare.clip import Settings
 from data_pipelines.prepare.dividing import divide
+from data_pipelines.prepare.labels import SUFFIXES
 from data_pipelines.readers.reference import ClipReference, Location, Reader, Rejected
 from data_pipelines.schema import DataError
 from data_pipelines.writer import Shard, Writer
@@ -36,6 +39,7 @@ class Wish:
         split: see data_pipelines/prepare/dividing.py.
         seed: of the division and of the order.
         compare_bytes: leave out what has the bytes of a clip on a later side of the split.
+        labels: folder of the labels, where `settings.labels`.
     """
 
     corpus: str
@@ -44,6 +48,7 @@ class Wish:
     split: str = "auto"
     seed: int = 0
     compare_bytes: bool = False
+    labels: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +207,7 @@ def _scan(reader: Reader, wish: Wish, workers: int, removed: list[str],
         Clips with the hash of their lines by key, the number of things found, and how many are of removed speakers.
     """
     found, lines, gone = {}, 0, 0
+    state = functools.lru_cache(_state)  # of an archive that holds many clips, once
     for entry in reader.scan(Path(wish.root), workers):
         lines += 1
         if _is_of(entry.key, removed):
@@ -216,9 +222,25 @@ def _scan(reader: Reader, wish: Wish, workers: int, removed: list[str],
                                "detail": entry.detail}, sort_keys=True)
         else:
             text = json.dumps(dataclasses.asdict(entry), sort_keys=True)
-            found[entry.key] = entry, hashlib.sha256(text.encode()).digest()[:8]
+            states = [state(path) for path in _files_of(entry, wish)]
+            found[entry.key] = entry, hashlib.sha256(f"{text}{states}".encode()).digest()[:8]
         file.write(text + "\n")
     return found, lines, gone
+
+
+def _files_of(reference: ClipReference, wish: Wish) -> list[str]:
+    """Everything on disk that a clip is made of."""
+    media = [reference.video.path, *([reference.audio.path] if reference.audio else [])]
+    return media + [f"{wish.labels}/{reference.key}{suffix}" for suffix in SUFFIXES if wish.settings.labels]
+
+
+def _state(path: str) -> tuple[int, int] | None:
+    """Bytes of a file and when it was written: a mended one has others."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _is_text(reference: ClipReference) -> bool:
@@ -230,7 +252,7 @@ def _is_text(reference: ClipReference) -> bool:
 
 
 def _with_content(shard: Shard, fingerprints: Mapping[str, bytes]) -> Shard:
-    """A shard's content is that of its clips' lines: a changed label file makes it anew."""
+    """A shard's content is that of its clips' lines and files: a mended film or a changed label makes it anew."""
     content = hashlib.sha256(b"".join(fingerprints[key] for key in shard.clips)).hexdigest()[:16]
     return dataclasses.replace(shard, content=content)
 

@@ -151,9 +151,33 @@ def test_faces_smaller_than_what_is_stored_and_landmarks_that_are_no_face_are_re
         assert raised.value.reason == "too_small"
     point = Track(np.arange(2) / 25, np.ones(2, bool), {"landmarks": np.full((2, 68, 2), 7.0)}, "exact")
     for crop in ("canonical", "pos224"):
-        with pytest.raises(BadClip, match="all lie on one point") as raised:
+        with pytest.raises(BadClip, match="eyes and nose lie on one point") as raised:
             framing.Framing("a", crop, 32, (FULL, FULL), point)
         assert raised.value.reason == "label_mismatch"
+
+
+def test_frames_without_a_face_are_shown_where_their_neighbours_are(filmed, tmp_path):
+    """At the clip's ends, and in a gap that is too long to be bridged: masked, and nothing of it is wild."""
+    root, labels, rendered, _ = filmed
+    (tmp_path / "folder" / "s").mkdir(parents=True)
+    with np.load(labels / "folder" / "s" / "a.npz") as archive:
+        content = dict(archive)
+    content["face_ok"][[0, 6, 7, 15]] = 0
+    content["landmarks"][[0, 6, 7, 15]] = np.nan
+    np.savez(tmp_path / "folder" / "s" / "a.npz", **content)
+    made, whole = clip_of((root, tmp_path, rendered, None), "canonical"), clip_of(filmed, "canonical")
+    assert made["face_ok"].tolist() == [0, *[1] * 5, 2, 2, *[1] * 7, 0]
+    assert np.abs(frames_of(made)[6:8].astype(float) - frames_of(whole)[6:8]).mean() < 8
+    np.testing.assert_allclose(made["landmarks"][8:15], whole["landmarks"][8:15], atol=1e-3)
+    assert np.isfinite(made["landmarks"]).all() and np.isfinite(made["pose"]).all()
+
+
+def test_an_aligned_corpus_teaches_nobody_how_heads_move(filmed, tmp_path):
+    root, labels, _, _ = filmed
+    out = prepared(root, tmp_path, settings=Settings(32, "pos224", labels=True), label_folder=labels).directory
+    with pytest.raises(DataError, match="every frame aligned, .* prepare it with --crop head"):
+        Loader(out, DataSpec(fields=("frames", "pose"), batch=1, crop=CropSpec("centre", 32, 32)))
+    assert Loader(out, DataSpec(fields=("frames",), batch=1, crop=CropSpec("centre", 32, 32))).examples == 1
 
 
 def test_recipes_that_cannot_be_are_refused():

@@ -1,12 +1,19 @@
 """Labels of the source's frames arrive on the stored frames, or the clip is refused."""
 
+import dataclasses
+import functools
+import shutil
+
 import numpy as np
 import pytest
 
 from data_pipelines.prepare import labels
+from data_pipelines.prepare import plan as planning
+from data_pipelines.prepare import run as running
 from data_pipelines.prepare.clip import Settings, make_clip
 from data_pipelines.prepare.opened import sha256
 from data_pipelines.prepare.reasons import BadClip
+from data_pipelines.readers import READERS
 from data_pipelines.readers.reference import ClipReference, Location
 from tests.data_pipelines.prepare.filming import NTSC, film
 
@@ -100,12 +107,69 @@ def test_trackers_that_give_no_action_units_are_not_called_their_source(clip, tr
     ({"pose": np.ones((FRAMES, 6)), "focal": 0.0}, "label_mismatch", "focal is 0, must be pixels above 0"),
     ({"landmarks": np.zeros((3, 68, 2))}, "label_mismatch", r"landmarks has shape \(3, 68, 2\), 36 times need"),
     ({"face_ok": np.zeros(FRAMES)}, "label_mismatch", "no frame with a face"),
+    ({"face_ok": np.ones(FRAMES - 1)}, "label_mismatch", r"face_ok has shape \(35,\), 36 times need \(36,\)"),
+    ({"times": np.zeros((FRAMES, 1))}, "label_mismatch", r"times has shape \(36, 1\), 36 times need \(36,\)"),
+    ({"times": np.full(FRAMES, np.nan)}, "label_mismatch", "times that do not rise"),
+    ({"au": np.full((FRAMES, 17), 50.0)}, "label_mismatch", r"au at 0.000 s is \[50.0, .* must be 0 to 5"),
+    ({"blink": np.full(FRAMES, 2)}, "label_mismatch", "blink at 0.000 s is 2.0, must be 0 or 1 where face_ok is 1"),
+    ({"pose": np.full((FRAMES, 6), np.nan), "focal": 90.0}, "label_mismatch", "pose at .* must be finite, Tz above 0"),
+    ({"pose": np.zeros((FRAMES, 6)), "focal": 90.0}, "label_mismatch", "pose at .* must be finite, Tz above 0"),
 ])
 def test_labels_that_do_not_fit_are_refused(clip, changes, reason, detail):
     reference, write = clip
     with pytest.raises(BadClip, match=detail) as raised:
         labels.load(write(**changes), reference.key, reference.video)
     assert raised.value.reason == reason
+
+
+def test_changed_labels_make_their_clips_anew_after_a_new_scan(clip, tmp_path):
+    reference, write = clip
+    root, out, settings = tmp_path / "films" , tmp_path / "out", Settings(size=32, labels=True)
+    (root / "s").mkdir(parents=True)
+    shutil.copy(reference.video.path, root / "s" / "a.mp4")
+    shutil.copytree(write() / "toy", tmp_path / "labels" / "folder")
+    folder, again = tmp_path / "labels", tmp_path / "other"
+    wish = planning.Wish("folder", str(root), settings, labels=str(folder))
+
+    def prepare(wish, rescan=False):
+        plan = planning.make(READERS["folder"], wish, out, 1, rescan)
+        make = functools.partial(make_clip, settings=settings, label_folder=wish.labels)
+        with running.Hands(0).makers(make) as makers:
+            running.write(plan, plan.writer(), makers, running.Hands(0), 0.5)
+        return next(out.glob("*.array_record")).read_bytes()
+
+    first = prepare(wish)
+    shutil.copytree(write(tracker="dlib") / "toy", again / "folder")
+    assert prepare(wish) == first  # the plan stands until it is told to look again
+    shutil.copytree(again, folder, dirs_exist_ok=True)
+    assert prepare(wish, rescan=True) != first
+    shutil.copytree(write() / "toy", again / "folder", dirs_exist_ok=True)
+    assert prepare(dataclasses.replace(wish, labels=str(again))) == first  # another folder is another wish
+
+
+@pytest.mark.parametrize("kept", [0, 3000])
+def test_a_damaged_label_file_is_named_itself(clip, kept):
+    reference, write = clip
+    path = write() / "toy" / "s" / "a.npz"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(BadClip, match=r"a\.npz: no npz file .*; label the clip again") as raised:
+        labels.load(path.parents[2], reference.key, reference.video)
+    assert raised.value.reason == "label_mismatch"
+
+
+def test_what_lies_beside_the_picture_or_is_of_another_size_is_no_face(clip):
+    """A tracker that went astray costs its frames, and moves neither the square nor its neighbours."""
+    reference, write = clip
+    with np.load(write() / "toy" / "s" / "a.npz") as archive:
+        points = archive["landmarks"]
+    right = make_clip(reference, Settings(size=32, crop="head", labels=True), write())
+    points[7] += 5000
+    points[20] = points[20].mean(0) + 0.2 * (points[20] - points[20].mean(0))
+    made = make_clip(reference, Settings(size=32, crop="head", labels=True), write(landmarks=points))
+    assert (made["face_ok"] == 2).sum() == 2 and (made["face_ok"] == 1).sum() == 28
+    np.testing.assert_allclose(made["landmarks"], right["landmarks"], atol=0.05)
+    with pytest.raises(BadClip, match="in no frame do the landmarks lie inside its 96 x 64 pixels"):
+        make_clip(reference, Settings(size=32, labels=True), write(landmarks=points + 9000))
 
 
 def test_a_clip_without_labels_is_named(clip, tmp_path):

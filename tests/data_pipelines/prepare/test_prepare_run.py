@@ -173,6 +173,22 @@ def test_a_changed_film_is_made_anew_after_a_new_scan(corpus, copy, tmp_path):
         "discovered": 20, "written": 17, "quarantined": 3, "excluded": 0, "removed": 0, "reasons": 0}
 
 
+def test_a_mended_film_is_made_anew_after_a_new_scan(copy, tmp_path):
+    out, broken = tmp_path / "out", copy / "a" / "c0.mp4"
+    whole = broken.read_bytes()
+    broken.write_bytes(b"no film" * 99)
+    assert prepared(copy, out).content["counts"]["quarantined"] == 4
+    broken.write_bytes(whole)
+    assert prepared(copy, out).content["counts"]["quarantined"] == 4  # the plan stands until it is told to look again
+    manifest = prepared(copy, out, again=True)
+    assert manifest.content["counts"]["quarantined"] == 3
+    film(broken, 12, size=(32, 40), tone=0.3, seed=9)
+    before = bytes_of(out)
+    prepared(copy, out, again=True)
+    changed = {name for name, content in bytes_of(out).items() if content != before.get(name)}
+    assert sum(name.endswith(".array_record") for name in changed) == 1
+
+
 def test_a_signal_ends_work_between_two_clips(tree, tmp_path):
     def interrupting(reference):
         os.kill(os.getpid(), signal.SIGTERM)
