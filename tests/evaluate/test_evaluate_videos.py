@@ -120,6 +120,32 @@ def test_the_command_writes_and_prints_everything(folders, tmp_path, monkeypatch
         "table.json", "clips.csv", "report.html", "contact_sheet.png", "landmarks.png", "sync_curves.png"}
 
 
+@pytest.mark.parametrize("count", [1, 12])
+def test_clips_too_short_for_sync_are_judged_by_the_rest(tmp_path, monkeypatch, count):
+    monkeypatch.setattr(Judges, "load", classmethod(lambda cls, public: planted.judges()))
+    for name, frames in (("a", count), ("b", count), ("whole", FRAMES)):
+        for side in ("made", "true"):
+            write_mp4(tmp_path / side / f"{name}.mp4", picture(1, frames), sound(frames))
+    arguments = ["--videos", str(tmp_path / "made"), "--reference", str(tmp_path / "true")]
+    assert command.run([*arguments, "--out", str(tmp_path / "out")]) == 0
+    rows = json.loads((tmp_path / "out" / "table.json").read_text())["rows"]
+    assert rows["ours"]["psnr"]["n"] == 3 and rows["ours"]["sync_confidence[synthetic]"]["n"] == 1
+
+
+def test_pictures_too_small_for_the_judges_are_told_by_their_pixels(tmp_path):
+    for side in ("made", "true"):
+        write_mp4(tmp_path / side / "small.mp4", picture(1, size=32), sound())
+    collected, _ = collect_videos(tmp_path / "made", tmp_path / "true", judges=planted.judges())
+    result = result_of(collected, "")
+    assert not result.not_judged and result.rows["ours"]["psnr"].n == 1
+    assert any("too small" in reason for reason in collected.left_out)
+
+
+def test_fewer_clips_than_none_are_refused(tmp_path):
+    with pytest.raises(UserError, match="--clips -1 must be 1 or more"):
+        command.run(["--videos", str(tmp_path), "--reference", str(tmp_path), "--clips", "-1", "--out", str(tmp_path)])
+
+
 def test_shards_of_videos_are_one_table(folders, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Judges, "load", classmethod(lambda cls, public: planted.judges()))
     videos, reference = folders

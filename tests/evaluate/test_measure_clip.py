@@ -10,6 +10,7 @@ from tests.evaluate.planted import FOUND, GAP, LIDS, PERSON, WORDS, YAW
 from thjax.evaluate.groups import base_of, grouped
 from thjax.evaluate.judges import Judges
 from thjax.evaluate.measures import measure_basic, measure_clip
+from thjax.evaluate.truth import Seen
 from thjax.metrics.catalogue import CATALOGUE
 
 
@@ -101,6 +102,16 @@ def test_closures_and_words_are_counted_one_by_one(truth, judges):
     assert dataclasses.astuple(found["closure_precision[synthetic]"]) == (0, 1)
     # "bin blue" became "lay green": the lists begin with bin lay, blue green.
     assert dataclasses.astuple(found["wer[synthetic]"]) == (2, 6)
+
+
+def test_heads_keep_their_moments_where_frames_are_lost(truth, judges):
+    """Beats are asked for by moments: a frame without a face takes its neighbour's pose and moves no later one."""
+    lost = np.isin(np.arange(planted.FRAMES), (0, 1, 8, 9, 10))
+    whole = Seen(truth.frames, truth.audio, judges)
+    seen = Seen(planted.changed(truth, FOUND, np.where(lost, 0, 255)), truth.audio, judges)
+    assert len(seen.angles) == planted.FRAMES - 5 and len(seen.angles_throughout) == planted.FRAMES
+    np.testing.assert_array_equal(seen.angles_throughout[~lost], whole.angles[~lost])
+    np.testing.assert_array_equal(seen.angles_throughout[[0, 1, 8, 10]], whole.angles[[2, 2, 7, 11]])
 
 
 def test_undetected_frames_are_skipped_and_counted(truth, judges):

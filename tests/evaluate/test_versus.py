@@ -13,7 +13,7 @@ from thjax.evaluate.versus import compare_folders, names_of
 CLIPS, SPEAKERS = 40, 10
 
 
-def evaluation(folder, shift, seed, clips=CLIPS, wer=True):
+def evaluation(folder, shift, seed, clips=CLIPS, wer=True, speakers=SPEAKERS):
     """A clips.csv in which `psnr` is a clip's own value, shifted and shaken, and `jitter` is the clip's alone."""
     rng, own = np.random.default_rng(seed), np.random.default_rng(0).normal(25, 3, (CLIPS, 2))
     folder.mkdir()
@@ -22,7 +22,7 @@ def evaluation(folder, shift, seed, clips=CLIPS, wer=True):
         writer.writerow(["row", "clip", "speaker", "psnr", "jitter", *(["wer[synthetic]"] if wer else [])])
         for number in range(clips):
             shaken = own[number, 0] + shift + rng.normal(0, 0.3)
-            one = [f"clip{number}", f"s{number % SPEAKERS}", shaken, own[number, 1]]
+            one = [f"clip{number}", f"s{number % speakers}" if speakers else "", shaken, own[number, 1]]
             writer.writerow(["ours", *one, *([""] if wer else [])])
             writer.writerow(["copy_first_frame", *one[:2], 0, 0, *([""] if wer else [])])
     return folder
@@ -51,6 +51,25 @@ def test_the_command_prints_pairs_writes_them_and_names_what_some_lack(tmp_path,
     written = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert [pair["systems"] for pair in written["comparisons"]["psnr"]] == [["a", "b"], ["a", "c"], ["b", "c"]]
     assert written["left_out"] == ["ssim", "jitter"]
+
+
+@pytest.mark.parametrize("clips, speakers, marked", [(CLIPS, 8, False), (CLIPS, 7, True), (8, 0, False), (7, 0, True)])
+def test_differences_of_few_speakers_are_marked(tmp_path, capsys, clips, speakers, marked):
+    folders = [evaluation(tmp_path / name, shift, 1, clips, speakers=speakers) for name, shift in (("a", 0), ("b", 3))]
+    assert command.run(["--compare", *map(str, folders)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("-3.00 [-3.00, -3.00]?" in printed) == marked == ("are unreliable, p and all" in printed)
+
+
+def test_head_similarity_is_not_compared_without_its_controls(tmp_path, capsys):
+    folders = [evaluation(tmp_path / name, 0, seed) for name, seed in (("a", 1), ("b", 2))]
+    for folder in folders:
+        text = (folder / "clips.csv").read_text()
+        (folder / "clips.csv").write_text(text.replace("jitter", "hs[synthetic]"))
+    assert command.run(["--compare", *map(str, folders), "--out", str(tmp_path / "out")]) == 0
+    assert "say nothing without their controls: hs[synthetic]" in " ".join(capsys.readouterr().out.split())
+    written = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert list(written["comparisons"]) == ["psnr"] and written["without_controls"] == ["hs[synthetic]"]
 
 
 def test_what_cannot_be_compared_says_why(tmp_path):

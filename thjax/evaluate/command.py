@@ -19,6 +19,7 @@ from thjax.evaluate.public_networks import LABELS, PublicNetworks
 from thjax.evaluate.result import result_of
 from thjax.evaluate.run import collect_run
 from thjax.evaluate.videos import collect_videos
+from thjax.metrics.bootstrap import FEWEST_SPEAKERS
 from thjax.metrics.merging import merge
 from thjax.metrics.sync import PRESETS
 from thjax.systems.face_animator import FaceAnimator
@@ -174,6 +175,8 @@ def _out(arguments) -> pathlib.Path:
         for name in names:
             if getattr(arguments, option[2:]) and getattr(arguments, name) is None:
                 raise UserError(f"{option} needs --{name} DIR beside it; see thjax evaluate --help")
+    if arguments.clips < 0:
+        raise UserError(f"--clips {arguments.clips} must be 1 or more; leave it out to use all")
     if arguments.labels and not arguments.videos:
         raise UserError("--labels are those of --videos and --reference; a run's own corpus has its labels in records")
     if arguments.out:
@@ -190,6 +193,12 @@ def _compare(folders: list[pathlib.Path], out: pathlib.Path | None, command: str
     printed.print(f"clips: {counts}; p by paired bootstrap, corrected for all metrics and pairs (Holm)", markup=False)
     if found.left_out:
         printed.print(f"not compared, as not all have them: {', '.join(found.left_out)}", markup=False)
+    if found.alone:
+        printed.print(f"not compared, as they say nothing without their controls: {', '.join(found.alone)}; see the "
+                      "tables of each", markup=False)
+    if not found.enough:
+        printed.print(f"differences marked ? are unreliable, p and all: fewer than {FEWEST_SPEAKERS} speakers, or "
+                      "clips where nobody knows the speakers", markup=False)
     if out:
         versus.write(found, command, out)
     return 0

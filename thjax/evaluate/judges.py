@@ -62,7 +62,8 @@ class Judges:
     def about(self) -> dict[str, str]:
         """What measured, as tables write it down."""
         ours = {kind: self.label(kind) for kind in KINDS if getattr(self, kind) is not None}
-        return ours | {name: LABELS[name] for name in self.public.loaded}
+        preset = {"sync_preset": self.public.preset} if "syncnet" in self.public.loaded else {}
+        return ours | {name: LABELS[name] for name in self.public.loaded} | preset
 
     def label(self, kind: str) -> str:
         """The part that stands for a judge in names of metrics."""

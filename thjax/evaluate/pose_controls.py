@@ -33,5 +33,5 @@ def add_pose_controls(collected: Collected) -> None:
                 made[row] = clips[partners[index]].angles
         for row, track in made.items():
             measured = Measurement()
-            poses(clip.angles, track, clip.onsets, label, measured)
+            poses(clip.angles, track, track, clip.onsets, label, measured)
             collected.add(row, number, measured)

@@ -9,7 +9,7 @@ from thjax.evaluate.groups import grouped, meaning
 from thjax.evaluate.judges import Judges
 from thjax.evaluate.passes import Shown
 from thjax.evaluate.result import Result
-from thjax.evaluate.truth import Seen
+from thjax.evaluate.truth import FEWEST_FOR_SYNC, Seen
 from thjax.metrics.sync import VSHIFT
 
 SHEET, OVERLAYS, CURVES, MOTIONS = "contact_sheet.png", "landmarks.png", "sync_curves.png", "motions.png"
@@ -71,6 +71,7 @@ def _of(path: pathlib.Path, out: pathlib.Path) -> str:
 
 
 def _mean_curve(clips: list[Seen]) -> np.ndarray | None:
-    """Mean curve of the clips in which a face was found."""
-    curves = [clip.curve for clip in clips if clip.large_enough and clip.landmarks is not None]
+    """Mean curve of the clips that are long enough and in which a face was found."""
+    curves = [clip.curve for clip in clips
+              if clip.large_enough and len(clip.found) >= FEWEST_FOR_SYNC and clip.landmarks is not None]
     return np.mean(curves, axis=0) if curves else None

@@ -220,11 +220,11 @@ def _cell(value: Interval | Figure | None) -> str:
 
 
 def difference_cell(value: Comparison | None) -> str:
-    """A difference with its interval, and a word where it may be chance."""
+    """A difference with its interval, a mark where it stands on too few, and a word where it may be chance."""
     if value is None:
         return "-"
-    mark = "" if value.p_holm < 0.05 else " (p > 0.05)"
     difference = value.difference
+    mark = ("" if value.enough else "?") + ("" if value.p_holm < 0.05 else " (p > 0.05)")
     interval = difference.ci95 if difference.ci95_speakers is None else difference.ci95_speakers  # as its p
     return f"{_signed(difference.mean)} {_interval(interval)}{mark}"
 

@@ -92,6 +92,11 @@ class Seen:
         """[t, 3] radians, pitch, yaw, roll, of the frames with a face; the judge of faces must be there."""
         return np.asarray(self.track.pose, np.float64)[self.found][:, ANGLES]
 
+    @property
+    def angles_throughout(self) -> np.ndarray:
+        """[T, 3] radians as `angles`, in true time: a frame without a face takes the nearest one's."""
+        return np.asarray(self.track.pose, np.float64)[nearest_found(self.found)][:, ANGLES]
+
     @functools.cached_property
     def curve(self) -> np.ndarray:
         """Distances of lips and sound over shifts, see `metrics.sync.distance_curve`.

@@ -11,11 +11,13 @@ from rich.table import Column, Table
 
 from thjax.core.errors import UserError
 from thjax.core.files import write_json
-from thjax.evaluate.groups import better, in_order, is_unit
+from thjax.evaluate.groups import base_of, better, in_order, is_unit
 from thjax.evaluate.result import CLIPS, difference_cell
 from thjax.metrics.compare import Comparison, compare, holm
 
 ROW = "ours"
+NEVER_ALONE = ("hs", "hs_union")
+"""Metrics that say nothing without their controls, which no pair of systems shares."""
 WRITTEN = "comparison.json"
 
 
@@ -43,16 +45,24 @@ class Versus:
         clips: how many clips they share, and how many each has: {"shared": n, name: n}.
         found: {metric: every pair of systems}, p corrected by Holm over all metrics and pairs.
         left_out: metrics that some system lacks, or has on no shared clip.
+        alone: metrics that would stand without their controls.
     """
 
     names: list[str]
     clips: dict[str, int]
     found: dict[str, list[Comparison]]
     left_out: list[str]
+    alone: list[str]
+
+    @property
+    def enough(self) -> bool:
+        """Whether no difference stands on fewer speakers, or clips, than can be relied on."""
+        return all(pair.enough for pairs in self.found.values() for pair in pairs)
 
     def as_json(self, command: str) -> dict:
-        """{"command", "systems", "clips", "comparisons": {metric: [...]}, "left_out"}."""
+        """{"command", "systems", "clips", "comparisons": {metric: [...]}, "left_out", "without_controls"}."""
         return {"command": command, "systems": self.names, "clips": self.clips, "left_out": self.left_out,
+                "without_controls": self.alone,
                 "comparisons": {name: [each.as_json() for each in pairs] for name, pairs in self.found.items()}}
 
     def terminal_table(self) -> Table:
@@ -81,6 +91,8 @@ def compare_folders(folders: list[pathlib.Path]) -> Versus:
         raise UserError(f"{', '.join(map(str, folders))} have no clip in common; evaluate them on the same corpus and "
                         "split, or on the same --reference")
     every = in_order(name for system in systems for name in system.values if not is_unit(name))
+    alone = [name for name in every if base_of(name) in NEVER_ALONE]
+    every = [name for name in every if name not in alone]
     raw: list[tuple[str, Comparison]] = []
     for name in every:
         common = [clip for clip in shared if all(clip in system.values.get(name, ()) for system in systems)]
@@ -92,7 +104,8 @@ def compare_folders(folders: list[pathlib.Path]) -> Versus:
     for (name, each), p in zip(raw, corrected, strict=True):
         found.setdefault(name, []).append(dataclasses.replace(each, p_holm=float(p)))
     clips = {"shared": len(shared)} | {system.name: len(clips_of(system)) for system in systems}
-    return Versus([system.name for system in systems], clips, found, [name for name in every if name not in found])
+    missing = [name for name in every if name not in found]
+    return Versus([system.name for system in systems], clips, found, missing, alone)
 
 
 def write(versus: Versus, command: str, out: pathlib.Path) -> None:

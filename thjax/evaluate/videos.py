@@ -94,8 +94,10 @@ class VideoSource:
         key = name.removesuffix(SUFFIX)
         truth = ClipTruth(key, speaker_of(name), frames, frames[0], _sound(reference, len(frames)),
                           np.ones(len(frames), bool), landmarks, _words(reference))
-        if landmarks is None and self._judges.face and truth.seen(self._judges).landmarks is None:
-            raise CannotJudge("no face in the reference")
+        if landmarks is None and self._judges.face:
+            real = truth.seen(self._judges)
+            if real.large_enough and real.landmarks is None:  # of small frames it can be told by their pixels
+                raise CannotJudge("no face in the reference")
         self._made[key] = made
         if self._given:
             self._given.read(truth, name, (video, made_film), (reference, true_film))

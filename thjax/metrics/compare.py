@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from thjax.metrics.bootstrap import DRAWS, Interval, draw
+from thjax.metrics.bootstrap import DRAWS, FEWEST_SPEAKERS, Interval, draw
 from thjax.metrics.shapes import expect_shape
 
 
@@ -26,6 +26,12 @@ class Comparison:
     difference: Interval
     p: float
     p_holm: float
+
+    @property
+    def enough(self) -> bool:
+        """Whether interval and p can be relied on: of speakers, or clips where nobody knows them, there are eight."""
+        known = self.difference.ci95_speakers is not None
+        return (self.difference.speakers if known else self.difference.n) >= FEWEST_SPEAKERS
 
     def as_json(self) -> dict:
         """{"systems", "mean", "ci95", "n", ..., "p", "p_holm"} of the difference."""

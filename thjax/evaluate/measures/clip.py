@@ -22,10 +22,11 @@ def measure_basic(truth: ClipTruth, made: np.ndarray, probe: LipGapProbe | None 
 
 
 def features_of(truth: ClipTruth, seen: Seen, judges: Judges) -> dict[FeatureSource, np.ndarray]:
-    """{source: [t, D]} of the frames that count, true or made, for distances between distributions."""
+    """{source: [t, D]} of the frames that count, true or made, and of faces those in which one was found."""
     found = {}
-    if judges.identity is not None and seen.large_enough and seen.landmarks is not None:
-        found[faces.identity_source(judges)] = seen.faces[truth.counts]
+    with_face = truth.counts & seen.found
+    if judges.identity is not None and seen.large_enough and with_face.any():
+        found[faces.identity_source(judges)] = seen.faces[with_face]
     if "inception" in judges.public:
         found[public.inception_source(truth)] = seen.public.inception[truth.counts]
     return found

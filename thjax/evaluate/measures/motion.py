@@ -37,15 +37,18 @@ def measure(truth: ClipTruth, real: Seen, seen: Seen, sheet: Measurement) -> Non
     if not real.found.any():
         sheet.leave_out("no frame of the truth with a face", *(names[base] for base in POSES))
         return
-    poses(real.angles, seen.angles, onsets(truth.audio), seen.detector, sheet)
+    throughout = seen.angles_throughout if seen.found.sum() >= FEWEST_FOR_BEATS else seen.angles
+    poses(real.angles, seen.angles, throughout, onsets(truth.audio), seen.detector, sheet)
 
 
-def poses(real: np.ndarray, made: np.ndarray, beats: np.ndarray, detector: str, sheet: Measurement) -> None:
+def poses(real: np.ndarray, made: np.ndarray, throughout: np.ndarray, beats: np.ndarray, detector: str,
+          sheet: Measurement) -> None:
     """Writes down what two pose tracks and the onsets of the sound say.
 
     Args:
         real: [T, 3] radians, pitch, yaw, roll of the truth.
-        made: [S, 3] radians.
+        made: [S, 3] radians, of frames with a face.
+        throughout: [F, 3] radians, of all frames, for beats fall at moments.
         beats: [K] onsets of the truth's sound, frames.
         detector: whose name the metrics carry.
         sheet: to write on.
@@ -53,8 +56,9 @@ def poses(real: np.ndarray, made: np.ndarray, beats: np.ndarray, detector: str, 
     names = {base: metric_name(base, detector) for base in POSES}
     sheet.add(names["hs"], head_similarity(real, made))
     sheet.add(names["hs_union"], head_similarity_union(real, made))
-    if len(made) < FEWEST_FOR_BEATS or not len(beats):
-        sheet.leave_out("no onset in the sound" if len(made) >= FEWEST_FOR_BEATS else "too few frames with a face",
-                        names["beat_alignment"])
+    if len(throughout) < FEWEST_FOR_BEATS:
+        sheet.leave_out("too few frames with a face", names["beat_alignment"])
+    elif not len(beats):
+        sheet.leave_out("no onset in the sound", names["beat_alignment"])
     else:
-        sheet.add(names["beat_alignment"], beat_alignment(beats, made))
+        sheet.add(names["beat_alignment"], beat_alignment(beats, throughout))
