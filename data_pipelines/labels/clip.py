@@ -69,7 +69,7 @@ def label_clip(reference: ClipReference, request: Request) -> Labelled:
     focal, centre = request.focal or openface.default_focal(*size), openface.optical_centre(*size)
     pose = np.zeros((len(times), len(schema.POSE)))
     pose[found] = head_pose(landmarks[found], focal, centre)
-    found &= np.isfinite(pose).all(1) & (pose[:, 2] >= 0)
+    found &= np.isfinite(pose).all(1) & (pose[:, 2] > 0)
     pose[~found] = 0
     if not found.any():
         raise BadClip("no_face", f"{reference.video}: {request.tracker} finds no face in any of {len(times)} pictures; "

@@ -29,7 +29,8 @@ def label(folder, key, video, landmarks, **changes):
     count = len(landmarks)
     content = {
         "times": np.arange(count) / 25, "landmarks": landmarks.astype(np.float32),
-        "face_ok": np.ones(count, np.uint8), "pose": np.zeros((count, 6), np.float32), "focal": np.nan,
+        "face_ok": np.ones(count, np.uint8), "focal": np.nan,
+        "pose": np.tile(np.float32([0, 0, 600, 0, 0, 0]), (count, 1)),
         "au": np.ones((count, 17), np.float32), "au_source": "geometric(approximate)", "tracker": "dlib",
         "tracker_version": "19", "every": 1, "pictures": count, "video_bytes": size, "video_sha256": digest,
     }
@@ -83,7 +84,7 @@ def write_csv(folder, key, video, without=()):
     table |= {f"{axis}_{point}": points[:, point, index] for point in range(68) for index, axis in enumerate("xy")}
     strength = {"AU45": np.where((number >= 5) & (number < 8), 4, 0), "AU12": 0 * number + 2}
     table |= {f"{unit}_r": strength.get(unit, 0 * number) for unit in AU_INTENSITY}
-    table |= {f"{unit}_c": 0 * number for unit in AU_PRESENCE}
+    table |= {f"{unit}_c": (np.asarray(strength.get(unit, 0 * number)) > 0).astype(int) for unit in AU_PRESENCE}
     turns = rng.normal(0, 0.1, FRAMES)[number]
     table |= {f"pose_{name}": 600 + 0 * number if name == "Tz" else turns for name in POSE}
     rows = zip(*table.values(), strict=True)

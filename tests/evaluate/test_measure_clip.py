@@ -1,15 +1,17 @@
 """Every metric of a made clip, against answers that were planted in its pixels."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
 
+from data_pipelines.schema import AU_PRESENCE
 from tests.evaluate import planted
 from tests.evaluate.planted import FOUND, GAP, LIDS, PERSON, WORDS, YAW
 from thjax.evaluate.groups import base_of, grouped
 from thjax.evaluate.judges import Judges
-from thjax.evaluate.measures import measure_basic, measure_clip
+from thjax.evaluate.measures import Measurement, faces, measure_basic, measure_clip
 from thjax.evaluate.truth import Seen
 from thjax.metrics.catalogue import CATALOGUE
 
@@ -102,6 +104,23 @@ def test_closures_and_words_are_counted_one_by_one(truth, judges):
     assert dataclasses.astuple(found["closure_precision[synthetic]"]) == (0, 1)
     # "bin blue" became "lay green": the lists begin with bin lay, blue green.
     assert dataclasses.astuple(found["wer[synthetic]"]) == (2, 6)
+
+
+def test_presence_that_a_tracker_gives_counts_and_intensity_where_it_gives_none(truth):
+    """OpenFace says of 18 units whether they are there; its AU 12 may be there at any intensity."""
+    def side(intensity, present=None):
+        track = types.SimpleNamespace(au=np.full((planted.FRAMES, 17), intensity), au_presence=present)
+        return types.SimpleNamespace(track=track, found=np.ones(planted.FRAMES, bool), detector="openface_csv")
+
+    there = np.zeros((planted.FRAMES, 18))
+    there[:, AU_PRESENCE.index("AU28")] = 1
+    sheet = Measurement()
+    faces.action_units(truth, side(0.2, there), side(3.0, there), sheet)
+    assert value(sheet, "au_f1[openface_csv, AU28]") == 1 and "au_f1[openface_csv, AU12]" not in sheet.values
+    assert value(sheet, "au_accuracy[openface_csv, AU12]") == 1
+    sheet = Measurement()
+    faces.action_units(truth, side(0.2), side(3.0), sheet)
+    assert value(sheet, "au_f1[openface_csv, AU12]") == 0 and "au_f1[openface_csv, AU28]" not in sheet.values
 
 
 def test_heads_keep_their_moments_where_frames_are_lost(truth, judges):

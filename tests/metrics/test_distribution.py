@@ -67,7 +67,23 @@ def test_names_carry_network_crop_size_and_n_and_small_sets_warn(features):
     with pytest.warns(UserWarning, match=r"300 samples.*2048.*kid\[inception-2015, head 128, N=300\]"):
         values = distribution_distances(real, made, "inception-2015", "head", 128)
     assert list(values) == ["fid[inception-2015, head 128, N=300]", "kid[inception-2015, head 128, N=300]"]
-    assert values["kid[inception-2015, head 128, N=300]"] == kernel_distance(*features)
+    assert values["kid[inception-2015, head 128, N=300]"] == pytest.approx(kernel_distance(*features), abs=1e-9)
+
+
+def test_what_is_kept_of_many_is_a_fair_sample_and_no_matter_of_order():
+    rng = np.random.default_rng(5)
+    rows = np.sort(rng.normal(size=(6000, 4)).astype(np.float32), axis=0)  # the first are the least
+    parts = [Features.of(rows[start : start + 300]) for start in range(0, 6000, 300)]
+    one, there, back = Features.of(rows), merge(parts), merge(parts[::-1])
+    assert one.kept.shape == (2048, 4) and {*map(tuple, one.kept)} <= {*map(tuple, rows.astype(np.float64))}
+    np.testing.assert_array_equal(there.kept, one.kept)
+    np.testing.assert_array_equal(back.kept, one.kept)
+    assert np.abs(one.kept.mean(0) - rows.mean(0)).max() < 4 / np.sqrt(2048)
+    made = Features.of(rng.normal(size=(500, 4)))
+    with pytest.warns(UserWarning, match="500 samples"):
+        kid = {distribution_distances(side, made, "x", "head", 64)["kid[x, head 64, N=500]"]
+               for side in (one, there, back)}
+    assert len(kid) == 1
 
 
 def test_from_2048_samples_on_there_is_one_value_and_no_warning():

@@ -60,6 +60,7 @@ class GivenTrack:
         landmarks: [T, 68, 2] pixels.
         found: [T] bool; frames between those that were looked at count, if the tracker found the face on both sides.
         au: [T, 17] on 0..5, or None. Units that were guessed from landmarks are no action units.
+        au_presence: [T, 18] 0 or 1, or None, as `au`.
         pose: [T, 6] in the camera of the whole frame, or None. What `thjax label` fits to landmarks is no tracker's.
     """
 
@@ -67,6 +68,7 @@ class GivenTrack:
     landmarks: np.ndarray
     found: np.ndarray
     au: np.ndarray | None
+    au_presence: np.ndarray | None
     pose: np.ndarray | None
 
     @property
@@ -78,7 +80,8 @@ class GivenTrack:
         """The first `frames`, the last one held where there are fewer; landmarks times `scale` [2]."""
         rows = np.minimum(np.arange(frames), len(self.found) - 1)
         part = lambda values: None if values is None else values[rows]
-        return GivenTrack(self.tracker, self.landmarks[rows] * scale, self.found[rows], part(self.au), part(self.pose))
+        return GivenTrack(self.tracker, self.landmarks[rows] * scale, self.found[rows], part(self.au),
+                          part(self.au_presence), part(self.pose))
 
     def statue(self) -> "GivenTrack":
         """The first frame throughout."""
@@ -162,17 +165,18 @@ def _read(folder: pathlib.Path, name: str, path: pathlib.Path, film: Film) -> Gi
     key = "/".join(("folder", *(parts[:-1] or (UNNAMED,)), parts[-1]))
     track = labels.load(folder, key, Location(str(path)))
     track = track.on_clock(str(path), film.read, film.numbers, film.times, 1 / film.read.frames_per_second)
-    height, width = film.frames.shape[1:3]
     posed = track.values.get("pose")
     unposed = {field: values for field, values in track.values.items() if field != "pose"}
-    given = dataclasses.replace(track, values=unposed).at(film.times, film.there, _AS_IT_IS, (height, width), width)
+    size = film.frames.shape[1:3]
+    given = dataclasses.replace(track, values=unposed).at(film.times, film.there, _AS_IT_IS, size, size)
     pose = None
     if posed is not None and track.tracker not in LANDMARKS_ALONE:  # of the whole frame's camera, not of a crop's
         known = track.times[track.found]
         pose = np.stack([np.interp(film.times, known, column) for column in posed[track.found].T], axis=1)
-    own_units = given["label_source"].get("au") == track.tracker
+    own = {name for name, source in given["label_source"].items() if source == track.tracker}
+    units = (given[name] if name in own else None for name in ("au", "au_presence"))
     found = (given["face_ok"] > 0) & ~_lost(track, film.times)
-    return GivenTrack(track.tracker, given["landmarks"], found, given["au"] if own_units else None, pose)
+    return GivenTrack(track.tracker, given["landmarks"], found, *units, pose)
 
 
 def _lost(track: labels.Track, times: np.ndarray) -> np.ndarray:

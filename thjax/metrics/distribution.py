@@ -20,7 +20,8 @@ class Features:
 
     Attributes:
         moments: of all rows.
-        kept: [k, D] float64, the first rows, at most `FEWEST_SAMPLES`: what a kernel distance needs where N is small.
+        kept: [k, D] float64, at most `FEWEST_SAMPLES` rows: what a kernel distance needs where N is small. Which rows
+            follows from themselves alone, so that the order of shards decides nothing.
     """
 
     moments: Moments
@@ -29,11 +30,20 @@ class Features:
     @classmethod
     def of(cls, features: np.ndarray) -> "Features":
         """Of features [N, D]."""
-        return cls(Moments.of(features), features[:FEWEST_SAMPLES].astype(np.float64))
+        return cls(Moments.of(features), _drawn(features.astype(np.float64)))
 
     def __add__(self, other: "Features") -> "Features":
         moments = self.moments + other.moments
-        return Features(moments, np.concatenate([self.kept, other.kept])[:FEWEST_SAMPLES])
+        return Features(moments, _drawn(np.concatenate([self.kept, other.kept])))
+
+
+def _drawn(rows: np.ndarray) -> np.ndarray:
+    """At most `FEWEST_SAMPLES` of [N, D] float64 rows: those with the least hashes, of all in that order."""
+    odd = np.random.default_rng(0).integers(0, 2**63, rows.shape[1], np.uint64) * np.uint64(2) + np.uint64(1)
+    bits = np.ascontiguousarray(rows).view(np.uint64)
+    hashed = (bits ^ (bits >> np.uint64(29))) @ odd  # modulo 2^64
+    hashed = (hashed ^ (hashed >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+    return rows[np.argsort(hashed, kind="stable")[:FEWEST_SAMPLES]]
 
 
 def frechet(real: Moments, made: Moments) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_pipelines.schema import AU_INTENSITY
+from data_pipelines.schema import AU_INTENSITY, AU_PRESENCE
 from thjax.evaluate.judges import IDENTITY_CROP, IDENTITY_SIDE, Judges
 from thjax.evaluate.measures.sheet import FeatureSource, Measurement
 from thjax.evaluate.truth import ClipTruth, Seen
@@ -12,7 +12,7 @@ from thjax.metrics.merging import Ratio
 from thjax.metrics.names import metric_name
 
 PRESENT = 1.0
-"""Intensity (0 to 5) from which an action unit counts as present."""
+"""Intensity (0 to 5) from which an action unit counts as present, where nobody says whether it is."""
 IDENTITY = ("acd", "acd_mse", "csim")
 UNITS = ("au_f1", "au_accuracy")
 
@@ -52,23 +52,33 @@ def action_units(truth: ClipTruth, real: Seen, seen: Seen, sheet: Measurement) -
     if real.track is None or seen.track is None:
         sheet.leave_out(seen.blind, *UNITS)
         return
-    if real.track.au is None or seen.track.au is None:
+    units, present = _present(real.track, seen.track)
+    if not units:
         sheet.leave_out("no action units on both sides", *(unit_name(base, "", seen) for base in UNITS))
         return
     detected = real.found & seen.found & truth.counts
-    present = [np.asarray(side.track.au)[detected] >= PRESENT for side in (real, seen)]
     if not detected.any():
         sheet.leave_out("no frame with a face on both sides", *(unit_name(base, "", seen) for base in UNITS))
         return
-    counts = action_unit_counts(*present, AU_INTENSITY)
+    counts = action_unit_counts(*(side[detected] for side in present), units)
     hits, wrong = 2 * counts.true_positive, counts.false_positive + counts.false_negative
     right = counts.true_positive + counts.true_negative
-    for index, unit in enumerate(AU_INTENSITY):
+    for index, unit in enumerate(units):
         f1 = Ratio(float(hits[index]), float(hits[index] + wrong[index]))
         # A unit that shows on neither side is no failure to be reported: its ratio just does not count.
         if f1.below:
             sheet.add(unit_name("au_f1", unit, seen), f1)
         sheet.add(unit_name("au_accuracy", unit, seen), Ratio(float(right[index]), float(detected.sum())))
+
+
+def _present(real, seen) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    """Units, and [T, A] bool of two tracks which are present: as a tracker says (OpenFace's AUxx_c), else by intensity;
+    no units where a side has none."""
+    for field, units, least in (("au_presence", AU_PRESENCE, 0.5), ("au", AU_INTENSITY, PRESENT)):
+        sides = [getattr(track, field, None) for track in (real, seen)]
+        if all(side is not None for side in sides):
+            return units, [np.asarray(side) >= least for side in sides]
+    return (), []
 
 
 def unit_name(base: str, unit: str, seen: Seen) -> str:
