@@ -44,7 +44,7 @@ DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 """What numpy raises of an npz file that is none, or is cut off."""
 LONGEST_GAP = 12
 """Frames without a face in a row that are interpolated; longer gaps are masked."""
-SIZE_OF_FACES = 2.0
+SIZE_OF_FACES = 4.0
 """Factor of the clip's median by which landmarks may spread more or less and still be of its face."""
 _SHAPES = {"landmarks": (schema.LANDMARKS, 2), "au": (len(schema.AU_INTENSITY),),
            "au_presence": (len(schema.AU_PRESENCE),), "blink": (), "pose": (len(schema.POSE),)}

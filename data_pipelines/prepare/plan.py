@@ -6,12 +6,12 @@ the keys of its clips. What is in the first and not in the second is rejected or
 """
 
 import collections
+import concurrent.futures
 import dataclasses
-import functools
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from data_pipelines.prepare.clip import Settings
@@ -25,6 +25,8 @@ from thjax.core import files
 FOLDER = "plan"
 VERSION = 4
 """Of what clips become: a change of it makes every shard anew."""
+ASKED_AT_ONCE = 256
+"""Clips whose files a thread looks up in one go; threads wait for the disk, not for each other."""
 MIN_CLIPS_PER_SHARD, MAX_CLIPS_PER_SHARD, SHARDS_AIMED_AT = 12, 384, 64
 
 
@@ -124,6 +126,7 @@ def make(reader: Reader, wish: Wish, directory: Path, workers: int = 1, again: b
                                         wish.compare_bytes)
     per_shard = min(max(sum(map(len, parts.values())) // SHARDS_AIMED_AT, MIN_CLIPS_PER_SHARD), MAX_CLIPS_PER_SHARD)
     shards = Writer(directory, wish.corpus, wish.settings.stored).plan(parts, wish.seed, per_shard)
+    found = _with_states(found, wish, workers)
     _store_shards(folder, [_with_content(shard, {key: found[key][1] for key in shard.clips}) for shard in shards])
     files.write_json(folder / "excluded.json", excluded, sort_keys=True)
     content = {
@@ -207,7 +210,6 @@ def _scan(reader: Reader, wish: Wish, workers: int, removed: list[str],
         Clips with the hash of their lines by key, the number of things found, and how many are of removed speakers.
     """
     found, lines, gone = {}, 0, 0
-    state = functools.lru_cache(_state)  # of an archive that holds many clips, once
     for entry in reader.scan(Path(wish.root), workers):
         lines += 1
         if _is_of(entry.key, removed):
@@ -222,10 +224,23 @@ def _scan(reader: Reader, wish: Wish, workers: int, removed: list[str],
                                "detail": entry.detail}, sort_keys=True)
         else:
             text = json.dumps(dataclasses.asdict(entry), sort_keys=True)
-            states = [state(path) for path in _files_of(entry, wish)]
-            found[entry.key] = entry, hashlib.sha256(f"{text}{states}".encode()).digest()[:8]
+            found[entry.key] = entry, hashlib.sha256(text.encode()).digest()[:8]
         file.write(text + "\n")
     return found, lines, gone
+
+
+def _with_states(found: Mapping[str, tuple[ClipReference, bytes]], wish: Wish,
+                 workers: int) -> dict[str, tuple[ClipReference, bytes]]:
+    """What `_scan` found, its hashes with the sizes and times of the clips' files."""
+    def look(clips: Sequence[tuple[ClipReference, bytes]]) -> list[tuple[ClipReference, bytes]]:
+        states = [[_state(path) for path in _files_of(clip, wish)] for clip, _ in clips]
+        return [(clip, hashlib.sha256(told + repr(state).encode()).digest()[:8])
+                for (clip, told), state in zip(clips, states, strict=True)]
+
+    clips = list(found.values())
+    parts = [clips[start : start + ASKED_AT_ONCE] for start in range(0, len(clips), ASKED_AT_ONCE)]
+    with concurrent.futures.ThreadPoolExecutor(max(workers, 1)) as pool:
+        return {clip.key: (clip, told) for part in pool.map(look, parts) for clip, told in part}
 
 
 def _files_of(reference: ClipReference, wish: Wish) -> list[str]:
