@@ -14,7 +14,7 @@ from tests import test_whole_line
 from thjax.checkpoint import load_run
 from thjax.core.errors import UserError
 from thjax.evaluate import command
-from thjax.evaluate.animated import FIELDS, AnimatedSource, collect_animated
+from thjax.evaluate.animated import FIELDS, ONE_DRAW, AnimatedSource, collect_animated
 from thjax.evaluate.collected import Collected
 from thjax.evaluate.run import open_split
 from thjax.evaluate.transcripts import Transcripts
@@ -177,3 +177,4 @@ def test_judges_measure_both_together(work):
     assert value("copy_first_frame", "csim") > value("re_encoded_truth", "csim")
     assert value("copy_first_frame", "blink_rate_au45") == value("copy_first_frame", "blink_rate_ear") == 0
     assert {"static_pose", "replayed_pose", "independent_pose"} <= set(table["rows"])  # beside which HS stands
+    assert "diversity" in json.dumps(table["left_out"][ONE_DRAW])
