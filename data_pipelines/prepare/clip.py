@@ -127,18 +127,18 @@ class _Filmed:
 
 
 def _film(reference: ClipReference, settings: Settings, track: "labels.Track | None") -> _Filmed:
-    name, frame, last = str(reference.video), None, None
+    name, cut, last = str(reference.video), None, None
     video, there, times, numbers, maps = [], [], [], [], []
     with opened(reference.video) as container:
         pictures = Pictures(container, name)
         _check_length(name, float(container.duration or 0) / 1e6, settings, header=True)
         for picture in pictures:
-            if frame is None:
+            if cut is None:
                 size = picture.image.shape[:2]
                 track = track and track.of_faces(name, *size)
-                frame = framing.Framing(name, settings.crop, settings.size, size, track)
+                cut = framing.Framing(name, settings.crop, settings.size, size, track)
             if last is None or picture.image is not last:
-                affine = frame.at(picture)
+                affine = cut.at(picture)
                 jpeg, plain = _stored(picture, size, affine, settings, name)
                 last = picture.image
             maps.append(affine)

@@ -26,18 +26,15 @@ if TYPE_CHECKING:
 RECIPES = ("centre", "head", "box", "canonical", "pos224")
 ALIGNED = ("canonical", "pos224")
 """Of every frame, not of the clip."""
-HEAD = 1.3
-"""Side of the head's square, of the larger side of the box round all landmarks with the forehead."""
-FOREHEAD = 0.35
-"""Height above the brows, of the box round the landmarks."""
-BOX = 1.1
-"""Side of the box's square, of the larger side of the box round all landmarks."""
+SQUARES = {"head": (1.3, 0.35), "box": (1.1, 0.0)}
+"""Of recipes with one square a clip: its side, of the larger side of the box round all landmarks; and by how much of
+its height that box is first made higher, for the forehead above the brows."""
 POS_POINTS = np.array([[-0.31148657, 0.29036078, 0.13377953], [0.30979887, 0.28972036, 0.13179526],
                        [0.0032535, -0.04617932, 0.55244243], [-0.25216928, -0.38133916, 0.22405732],
                        [0.2484662, -0.38128236, 0.22235769]])
 """Eyes, nose and corners of the mouth of the standard face of Deep3DFaceReconstruction (preprocess_img.py), y up."""
 POS_LANDMARKS = [*range(36, 48), 33, 48, 54]
-"""Of which these are made."""
+"""Where they are in a face: both eyes, which count by their middles, the base of the nose, corners of the mouth."""
 POS_SCALE = 102 / 224
 """Of the side, how large a unit of `POS_POINTS` becomes."""
 
@@ -74,7 +71,7 @@ class Framing:
             self._affine = crops.affine_for(CropSpec("centre", size, size), None, source)
             pixels = min(source)
         else:
-            left, top, pixels = _square(crop, track, *source)
+            left, top, pixels = _square(track, *source, *SQUARES[crop])
             scale = size / pixels
             self._affine = np.array([[[scale, 0, -left * scale], [0, scale, -top * scale]]], np.float32)
         if pixels < size - 1e-3:
@@ -87,11 +84,8 @@ class Framing:
         if self._clock is None:
             return self._affine
         moment = picture.time if self._clock.dtype.kind == "f" else picture.number
-        right = min(int(np.searchsorted(self._clock, moment)), len(self._clock) - 1)
-        left = max(right - 1, 0) if self._clock[right] > moment else right
-        share = (moment - self._clock[left]) / max(self._clock[right] - self._clock[left], 1e-9)
-        share = np.float32(np.clip(share, 0, 1))
-        return (1 - share) * self._affine[left : left + 1] + share * self._affine[right : right + 1]
+        left, right, share = neighbours(self._clock, np.array([moment]))
+        return (1 - share) * self._affine[left] + share * self._affine[right]
 
     def _aligned(self, crop: str, landmarks: np.ndarray) -> np.ndarray:
         """Maps of the frames with a face, float32 `[M, 2, 3]`."""
@@ -104,12 +98,21 @@ class Framing:
         return crops.similarity(points, crops.canonical_template(*self._size))
 
 
-def _square(crop: str, track: "Track", height: int, width: int) -> tuple[float, float, float]:
+def neighbours(known: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Between which of `known`, which rise, moments `[N]` lie: places `[N]` before and behind, equal at a known one and
+    beyond the ends, and the share of the way from the one to the other, float32 `[N]`."""
+    right = np.clip(np.searchsorted(known, moments), 0, len(known) - 1)
+    left = np.clip(right - (known[right] > moments), 0, len(known) - 1)
+    share = (moments - known[left]) / np.maximum(known[right] - known[left], 1e-9)
+    return left, right, np.clip(share, 0, 1).astype(np.float32)
+
+
+def _square(track: "Track", height: int, width: int, larger: float, higher: float) -> tuple[float, float, float]:
     """(left, top, side) in pixels of one square for the clip that stays inside the frame."""
     points = track.values["landmarks"][track.found].reshape(-1, 2)
     (x0, y0), (x1, y1) = points.min(0), points.max(0)
-    y0 -= (FOREHEAD if crop == "head" else 0.0) * (y1 - y0)
-    side = min((HEAD if crop == "head" else BOX) * max(x1 - x0, y1 - y0), height, width)
+    y0 -= higher * (y1 - y0)
+    side = min(larger * max(x1 - x0, y1 - y0), height, width)
     left = np.clip((x0 + x1 - side) / 2, 0, width - side)
     top = np.clip((y0 + y1 - side) / 2, 0, height - side)
     return float(left), float(top), float(side)

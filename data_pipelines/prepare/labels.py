@@ -27,6 +27,7 @@ import numpy as np
 
 from data_pipelines import crops, schema
 from data_pipelines.prepare import crop_pose, network_labels, openface
+from data_pipelines.prepare.framing import neighbours
 from data_pipelines.prepare.opened import sha256
 from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.readers.reference import Location
@@ -147,10 +148,7 @@ class Track:
             `coefficient_names` where there are coefficients.
         """
         known = self.times[self.found]
-        right = np.clip(np.searchsorted(known, times), 0, len(known) - 1)
-        left = np.clip(right - (known[right] > times), 0, len(known) - 1)
-        span = np.maximum(known[right] - known[left], 1e-9)
-        share = np.clip((times - known[left]) / span, 0, 1).astype(np.float32)
+        left, right, share = neighbours(known, times)
         away = np.minimum(np.abs(times - known[left]), np.abs(known[right] - times))
         inside = (times >= known[0] - 1e-6) & (times <= known[-1] + 1e-6)
         bridged = inside & (known[right] - known[left] <= (LONGEST_GAP + 1) / schema.FPS + 1e-6)

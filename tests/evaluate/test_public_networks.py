@@ -63,7 +63,9 @@ def test_lips_of_a_stranger_s_face_on_the_still_leave_identity_out(truth, faces)
 def test_sync_is_what_the_public_procedure_gives(truth, preset, monkeypatch):
     monkeypatch.setattr(syncnet_score, "_BATCH", 3)
     net, variables = random_network(syncnet)
-    found = measure_clip(truth, truth.frames, judges_with(preset, syncnet=(net, variables))).values
+    judges = judges_with(preset, syncnet=(net, variables))
+    assert judges.about["sync_preset"] == preset  # so shards of two presets are no shards of one evaluation
+    found = measure_clip(truth, truth.frames, judges).values
     points = planted.judges().face.measure(truth.frames).landmarks
     jpeg = PRESETS[preset].jpeg
     if PRESETS[preset].crop == "frame":  # JPEG at the clip's own size, then resized
