@@ -124,7 +124,7 @@ def test_labels_that_do_not_fit_are_refused(clip, changes, reason, detail):
 
 def test_changed_labels_make_their_clips_anew_after_a_new_scan(clip, tmp_path):
     reference, write = clip
-    root, out, settings = tmp_path / "films" , tmp_path / "out", Settings(size=32, labels=True)
+    root, out, settings = tmp_path / "films", tmp_path / "out", Settings(size=32, labels=True)
     (root / "s").mkdir(parents=True)
     shutil.copy(reference.video.path, root / "s" / "a.mp4")
     shutil.copytree(write() / "toy", tmp_path / "labels" / "folder")
