@@ -75,11 +75,14 @@ class ExampleMaker:
     def whole(self, segments: Sequence[dict], speaker: int, number: int) -> dict[str, np.ndarray]:
         """A whole clip from its records in order, padded to T; the still is the clip's first frame with a face."""
         parts = [self._part(record, speaker) for record in segments]
+        first_seen = next((number for number, record in enumerate(segments) if record["face_ok"].any()), 0)
         example = {}
         for name, value in parts[0].items():
             if name == "audio":
                 example[name] = self._join_audio(segments)
-            elif name in ("still", "speaker", "start_frame", "start_pose", *records.PER_CLIP_SHAPES):
+            elif name == "still":
+                example[name] = parts[first_seen][name]
+            elif name in ("speaker", "start_frame", "start_pose", *records.PER_CLIP_SHAPES):
                 example[name] = value
             else:
                 example[name] = _pad(np.concatenate([part[name] for part in parts])[: self.length], self.length)
@@ -198,6 +201,9 @@ def check_fields(spec: DataSpec, manifest: Manifest) -> None:
     if crop in ALIGNED and {"pose", "start_pose"} & set(spec.fields):
         raise DataError(f"{manifest.directory} is stored {crop!r}, every frame aligned, which hides how the head "
                         "moves, and the spec asks for pose; prepare it with --crop head")
+    if not manifest.pixels and "landmarks" in spec.fields and spec.crop.recipe == "centre":
+        raise DataError(f"{manifest.directory} has landmarks of frames that were not kept, and crop recipe 'centre' "
+                        "needs the frames' size; set the crop's recipe to 'canonical' or 'none'")
     pixels = {"frames", "still"} & set(spec.fields)
     if pixels and spec.crop.recipe == "canonical" and "landmarks" not in manifest.labels:
         raise DataError(f"crop recipe 'canonical' needs landmarks and {manifest.directory} has none; "

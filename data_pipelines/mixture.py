@@ -93,6 +93,19 @@ def shares(weights: Sequence[float]) -> np.ndarray:
     return counts
 
 
+def _check_coefficients(loaders: Sequence[Loader]) -> None:
+    first = loaders[0].manifest
+    for other in (loader.manifest for loader in loaders[1:]):
+        if other.coefficients != first.coefficients:
+            raise DataError(f"coefficients of {first.directory} ({_some(first.coefficients)}) and of {other.directory} "
+                            f"({_some(other.coefficients)}) are not the same; label both with one face model, or leave "
+                            "the field 'coefficients' out")
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{len(names)}: {', '.join(names[:3])}" + (" ..." if len(names) > 3 else "")
+
+
 class Mixture(Stream):
     """This host's share of every batch of several corpora. Arguments as `Loader`, with `Part`s for the directory.
 
@@ -116,6 +129,8 @@ class Mixture(Stream):
         self.loaders = [loader if loader.length == self.length else make(part, self.length)
                         for part, loader in zip(parts, self.loaders, strict=True)]
         self.coefficients = self.loaders[0].coefficients
+        if "coefficients" in spec.fields:
+            _check_coefficients(self.loaders)
         self._counts = shares([loader.examples if part.weight is None else part.weight
                                for part, loader in zip(parts, self.loaders, strict=True)])
         speakers = [len(loader.manifest.speakers) for loader in self.loaders]

@@ -24,13 +24,27 @@ class ShuffledOrder(Sequence):
 
     def __init__(self, items: np.ndarray, seed: int):
         self._items, self._seed = np.asarray(items), seed
+        self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return 2**62
 
     def __getitem__(self, position: int) -> int:
         epoch, place = divmod(position, len(self._items))
-        return int(self._items[permutation(len(self._items), self._seed, epoch)[place]])
+        return int(self._items[self._order(epoch)[place]])
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_orders": {}}  # another process makes its own
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """An epoch's order. Two are kept, of each sequence its own: of a corpus of millions one takes half a second,
+        and a mixture draws from many corpora in turn."""
+        order = self._orders.get(epoch)
+        if order is None:
+            order = permutation(len(self._items), self._seed, epoch)
+            newest = sorted([*self._orders, epoch])[-2:]
+            self._orders = {kept: one for kept, one in {**self._orders, epoch: order}.items() if kept in newest}
+        return order
 
 
 class BalancedOrder(Sequence):
@@ -59,8 +73,14 @@ class BalancedOrder(Sequence):
         group = int(permutation(len(self._starts) - 1, self._seed, turn)[place])
         start, end = self._starts[group : group + 2]
         epoch, place = divmod(turn, int(end - start))
-        bits = _generator(self._seed, epoch, _WITHIN, group).random_raw(int(end - start))
-        return int(self._items[start + np.argsort(bits, kind="stable")[place]])
+        return int(self._items[start + _order_within(int(end - start), self._seed, epoch, group)[place]])
+
+
+@functools.lru_cache(maxsize=256)
+def _order_within(count: int, seed: int, epoch: int, group: int) -> np.ndarray:
+    """A random order of a group's items. Kept for corpora with few groups, whose turns come soon and are long."""
+    bits = _generator(seed, epoch, _WITHIN, group).random_raw(count)
+    return np.argsort(bits, kind="stable").astype(np.int32 if count < 2**31 else np.int64)
 
 
 @functools.lru_cache(maxsize=4)

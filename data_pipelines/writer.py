@@ -18,6 +18,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordWriter
@@ -169,19 +170,21 @@ class Writer:
         files.write_json(self._report_path(shard), self._whole_report(shard, shard_content, path), sort_keys=True)
         return True
 
-    def keep_clips(self, shard: Shard) -> bool:
-        """Rewrites a shard on disk that holds more clips than the plan has now; reads nothing but the shard.
+    def keep_clips(self, shard: Shard) -> Literal["as it was", "rewritten", "deleted"]:
+        """Rewrites a shard on disk that holds more clips than the plan has now; reads nothing but the shard. One that
+        differs from the plan in anything else is no part of it any more and is deleted.
 
         Killed at any moment and called again, it goes on: the new report waits beside the old one until the new shard
         is in its place.
-
-        Returns:
-            True when it was rewritten, False when it is of this plan already, or not on disk.
         """
         path, pending = self.shard_path(shard), Path(f"{self._report_path(shard)}{_PENDING}")
-        if self._report(shard) is not None or not self._report_path(shard).is_file() or not path.is_file():
-            return False
-        report = json.loads(self._report_path(shard).read_text())
+        if not path.is_file() or self._report(shard) is not None:
+            return "as it was"
+        report = self._any_report(shard)
+        if report is None or not self._holds(report, shard):
+            self._report_path(shard).unlink(missing_ok=True)
+            path.unlink()
+            return "deleted"
         if not (pending.is_file() and json.loads(pending.read_text())["sha256"] == files.sha256(path)):
             keep, reader = set(shard.clips), open_shard(path)
             content = ShardContent()
@@ -202,7 +205,12 @@ class Writer:
                     _written(path, output.close)
                 files.write_json(pending, self._whole_report(shard, content, temporary), sort_keys=True)
         os.replace(pending, self._report_path(shard))
-        return True
+        return "rewritten"
+
+    def _holds(self, report: dict, shard: Shard) -> bool:
+        """Whether a shard was made as this one asks, and of all its clips at least."""
+        written = {line["key"] for part in ("clips", "lost") for line in report.get(part, ())}
+        return report.get("made_from") == self._made_from(shard) and written >= set(shard.clips)
 
     def finish(self, shards: Sequence[Shard], extra: Mapping = {}, lines: Iterable[dict] = ()) -> Manifest:
         """Describes the finished shards and returns the manifest: `describe` of what `gather` gathers.
@@ -246,12 +254,21 @@ class Writer:
         with files.whole(directory / INDEX_FILE) as temporary, open(temporary, "wb") as file:
             np.savez(file, **gathered.index.columns())
         files.write_json(directory / DATASET_FILE, self._content(gathered) | dict(extra), sort_keys=True)
-        self._remove_strangers(shards)
+        self.remove_strangers(shards)
         return Manifest.load(directory)
 
+    def remove_strangers(self, shards: Sequence[Shard]) -> None:
+        """Removes shards that an earlier, different plan wrote here; only files with a report of ours."""
+        keep = {self.shard_path(shard).name for shard in shards}
+        for report in (Path(self.directory) / DONE_FOLDER).glob("*.array_record.json"):
+            name = report.name.removesuffix(".json")
+            if name not in keep:
+                (Path(self.directory) / name).unlink(missing_ok=True)
+                report.unlink()
+
     def _whole_report(self, shard: Shard, content: ShardContent, path: Path) -> dict:
-        return content.report() | {"plan": self._plan_hash(shard), "sha256": files.sha256(path),
-                                   "bytes": path.stat().st_size}
+        return content.report() | {"plan": self._plan_hash(shard), "made_from": self._made_from(shard),
+                                   "sha256": files.sha256(path), "bytes": path.stat().st_size}
 
     def _checked(self, clip: dict, key: str, split: str) -> dict:
         if clip["key"] != key:
@@ -270,6 +287,10 @@ class Writer:
         return files.fingerprint([schema.VERSION, self.source, self.frame_size, self.codec, self.coefficients,
                                   self.odd_coefficients, parts])
 
+    def _made_from(self, shard: Shard) -> str:
+        """A hash of everything that a shard follows from but the list of its clips."""
+        return self._plan_hash(dataclasses.replace(shard, clips=()))
+
     def _report_path(self, shard: Shard) -> Path:
         return Path(self.directory) / DONE_FOLDER / (self.shard_path(shard).name + ".json")
 
@@ -279,11 +300,15 @@ class Writer:
 
     def _report(self, shard: Shard) -> dict | None:
         """What `write_shard` reported, None when there is nothing of this plan."""
+        report = self._any_report(shard)
+        return report if report and report.get("plan") == self._plan_hash(shard) else None
+
+    def _any_report(self, shard: Shard) -> dict | None:
+        """What was reported of a shard of this name, of whatever plan; None without a report."""
         try:
-            report = json.loads(self._report_path(shard).read_text())
+            return json.loads(self._report_path(shard).read_text())
         except (FileNotFoundError, ValueError):
             return None
-        return report if report.get("plan") == self._plan_hash(shard) else None
 
     def _counted(self, shard: Shard, report: dict) -> dict:
         """The report with statistics that this program can merge."""
@@ -304,15 +329,6 @@ class Writer:
             "splits": gathered.splits(), "speakers": gathered.index.speakers, "shards": gathered.shards,
             "files": {name: files.sha256(directory / name) for name in (LEDGER_FILE, INDEX_FILE)},
         }
-
-    def _remove_strangers(self, shards: Sequence[Shard]) -> None:
-        """Removes shards that an earlier, different plan wrote here; only files with a report of ours."""
-        keep = {self.shard_path(shard).name for shard in shards}
-        for report in (Path(self.directory) / DONE_FOLDER).glob("*.array_record.json"):
-            name = report.name.removesuffix(".json")
-            if name not in keep:
-                (Path(self.directory) / name).unlink(missing_ok=True)
-                report.unlink()
 
 
 def _written(path: Path, action: Callable, *arguments) -> None:

@@ -166,6 +166,7 @@ def _done(out: Path, makers: Makers, reference: ClipReference) -> Outcome:
     made = makers(reference)
     if isinstance(made, BadClip):
         files.write_json(refused, {"reason": made.reason, "detail": made.detail, "video_bytes": _bytes(reference)})
+        path.unlink(missing_ok=True)  # labels of a video that was replaced
         return Outcome(reference.key, made.reason, made.detail)
     with files.whole(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **made.content)

@@ -6,27 +6,32 @@ the keys of its clips. What is in the first and not in the second is rejected or
 """
 
 import collections
-import concurrent.futures
+import contextlib
 import dataclasses
+import filecmp
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from data_pipelines import guard
 from data_pipelines.prepare.clip import Settings
 from data_pipelines.prepare.dividing import divide
-from data_pipelines.prepare.labels import SUFFIXES
+from data_pipelines.prepare.file_states import with_states
 from data_pipelines.readers.reference import ClipReference, Location, Reader, Rejected
 from data_pipelines.schema import DataError
 from data_pipelines.writer import Shard, Writer
 from thjax.core import files
 
 FOLDER = "plan"
+_NEXT = "next"
+"""Below it, where a new plan is made: until it is whole, the old one stands."""
+_PARTS = ("clips.jsonl", "shards.jsonl", "excluded.json")
+"""Files of a plan beside `plan.json`."""
 VERSION = 4
 """Of what clips become: a change of it makes every shard anew."""
-ASKED_AT_ONCE = 256
-"""Clips whose files a thread looks up in one go; threads wait for the disk, not for each other."""
 MIN_CLIPS_PER_SHARD, MAX_CLIPS_PER_SHARD, SHARDS_AIMED_AT = 12, 384, 64
 
 
@@ -110,12 +115,14 @@ def make(reader: Reader, wish: Wish, directory: Path, workers: int = 1, again: b
 
     Raises:
         DataError: nothing was found, or what was found cannot be divided as asked.
+        UserError: another process writes by the plan that is there, and the new one differs.
     """
     known = _content(directory)
     if not again and known is not None and known["wish"] == json.loads(json.dumps(dataclasses.asdict(wish))):
         return load(directory)
-    folder = directory / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = directory / FOLDER / _NEXT
+    shutil.rmtree(folder, ignore_errors=True)  # of a plan that came to nothing
+    folder.mkdir(parents=True)
     removed = known["removed"] if known else {"speakers": [], "clips": 0}
     with files.whole(folder / "clips.jsonl") as temporary, open(temporary, "w") as file:
         found, lines, gone = _scan(reader, wish, workers, removed["speakers"], file)
@@ -126,15 +133,33 @@ def make(reader: Reader, wish: Wish, directory: Path, workers: int = 1, again: b
                                         wish.compare_bytes)
     per_shard = min(max(sum(map(len, parts.values())) // SHARDS_AIMED_AT, MIN_CLIPS_PER_SHARD), MAX_CLIPS_PER_SHARD)
     shards = Writer(directory, wish.corpus, wish.settings.stored).plan(parts, wish.seed, per_shard)
-    found = _with_states(found, wish, workers)
+    found = with_states(found, wish.labels if wish.settings.labels else "", workers)
     _store_shards(folder, [_with_content(shard, {key: found[key][1] for key in shard.clips}) for shard in shards])
     files.write_json(folder / "excluded.json", excluded, sort_keys=True)
     content = {
         "wish": dataclasses.asdict(wish), "settings": dataclasses.asdict(wish.settings), "corpus": wish.corpus,
         "licence": reader.licence, "division": division, "discovered": lines, "removed": removed | {"clips": gone},
     }
-    files.write_json(folder / "plan.json", content, sort_keys=True)
+    same = filecmp.cmpfiles(folder, directory / FOLDER, _PARTS, shallow=False)[0] == list(_PARTS)
+    if same and known == json.loads(json.dumps(content)):
+        shutil.rmtree(folder)  # it disturbs nobody who writes by it
+    else:
+        with guard.alone(directory):
+            files.write_json(folder / "plan.json", content, sort_keys=True)
+            _take_next(directory / FOLDER)
     return load(directory)
+
+
+def _take_next(folder: Path) -> None:
+    """Puts a new plan, whole once it has its `plan.json`, in the place of the old one.
+
+    `plan.json` goes last: as long as it waits, whoever comes goes on with what was cut short.
+    """
+    if (folder / _NEXT / "plan.json").is_file():
+        for name in (*_PARTS, "plan.json"):
+            with contextlib.suppress(FileNotFoundError):  # in its place already
+                os.replace(folder / _NEXT / name, folder / name)
+        shutil.rmtree(folder / _NEXT, ignore_errors=True)
 
 
 def load(directory: Path) -> Plan:
@@ -178,6 +203,7 @@ def drop_speaker(plan: Plan, speaker: str) -> Plan:
     """
     folder, removed, division = plan.directory / FOLDER, plan.content["removed"], plan.content["division"]
     name, source = hidden(speaker), folder / "clips.jsonl"
+    shutil.rmtree(folder / _NEXT, ignore_errors=True)  # of a plan that came to nothing: it may name him
     if name not in removed["speakers"]:
         with open(source) as file:
             number = sum(_is_of(json.loads(line)["key"], {name}) for line in file)
@@ -229,35 +255,6 @@ def _scan(reader: Reader, wish: Wish, workers: int, removed: list[str],
     return found, lines, gone
 
 
-def _with_states(found: Mapping[str, tuple[ClipReference, bytes]], wish: Wish,
-                 workers: int) -> dict[str, tuple[ClipReference, bytes]]:
-    """What `_scan` found, its hashes with the sizes and times of the clips' files."""
-    def look(clips: Sequence[tuple[ClipReference, bytes]]) -> list[tuple[ClipReference, bytes]]:
-        states = [[_state(path) for path in _files_of(clip, wish)] for clip, _ in clips]
-        return [(clip, hashlib.sha256(told + repr(state).encode()).digest()[:8])
-                for (clip, told), state in zip(clips, states, strict=True)]
-
-    clips = list(found.values())
-    parts = [clips[start : start + ASKED_AT_ONCE] for start in range(0, len(clips), ASKED_AT_ONCE)]
-    with concurrent.futures.ThreadPoolExecutor(max(workers, 1)) as pool:
-        return {clip.key: (clip, told) for part in pool.map(look, parts) for clip, told in part}
-
-
-def _files_of(reference: ClipReference, wish: Wish) -> list[str]:
-    """Everything on disk that a clip is made of."""
-    media = [reference.video.path, *([reference.audio.path] if reference.audio else [])]
-    return media + [f"{wish.labels}/{reference.key}{suffix}" for suffix in SUFFIXES if wish.settings.labels]
-
-
-def _state(path: str) -> tuple[int, int] | None:
-    """Bytes of a file and when it was written: a mended one has others."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
 def _is_text(reference: ClipReference) -> bool:
     try:
         f"{reference.key}{reference.speaker}{reference.sentence}".encode()
@@ -278,6 +275,7 @@ def _store_shards(folder: Path, shards: list[Shard]) -> None:
 
 
 def _content(directory: Path) -> dict | None:
+    _take_next(directory / FOLDER)
     try:
         content = json.loads((directory / FOLDER / "plan.json").read_text())
     except FileNotFoundError:

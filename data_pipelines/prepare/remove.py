@@ -1,31 +1,46 @@
 """Takes a speaker out of a prepared corpus: `thjax data remove`."""
 
 import argparse
+import collections
 import difflib
 import json
 import pathlib
 import shutil
+from typing import NamedTuple
 
 from data_pipelines import guard
-from data_pipelines.manifest import DATASET_FILE
+from data_pipelines.manifest import DATASET_FILE, INDEX_FILE, LEDGER_FILE
 from data_pipelines.prepare import plan as planning
 from data_pipelines.prepare.card import CARD_FOLDER
-from data_pipelines.prepare.run import finish
+from data_pipelines.prepare.run import QUARANTINE_FILE, finish
 from data_pipelines.schema import DataError
 
 
-def remove(directory: pathlib.Path, speaker: str) -> tuple[int, int]:
+class Removed(NamedTuple):
+    """What a removal did.
+
+    Attributes:
+        clips: taken out.
+        rewritten: shards that held him.
+        deleted: shards of an older plan, which nothing can be taken out of for certain; `prepare` makes them anew.
+        whole: whether the corpus is described; else it is not written to its end.
+    """
+
+    clips: int
+    rewritten: int
+    deleted: int
+    whole: bool
+
+
+def remove(directory: pathlib.Path, speaker: str) -> Removed:
     """Rewrites the shards that hold a speaker, and takes him out of plan, ledger, index and description.
 
     Killed at any moment and called again, it goes on. A later `--rescan` does not bring him back: a hash of his name
-    stays in the plan.
+    stays in the plan. Where a shard of the plan is missing, no description of the corpus stays: it would name him.
 
     Args:
         directory: of the corpus.
         speaker: "corpus/speaker", or the speaker alone.
-
-    Returns:
-        Clips taken out, and shards rewritten.
 
     Raises:
         DataError: the corpus was not prepared from a plan, or nobody has this name.
@@ -44,11 +59,14 @@ def remove(directory: pathlib.Path, speaker: str) -> tuple[int, int]:
         described = directory / DATASET_FILE
         rebuild = json.loads(described.read_text()).get("rebuild", "") if described.is_file() else ""
         writer = plan.writer(rebuild)
-        rewritten = sum(writer.keep_clips(shard) for shard in plan.shards)
+        done = collections.Counter(writer.keep_clips(shard) for shard in plan.shards)
+        writer.remove_strangers(plan.shards)
         shutil.rmtree(directory / CARD_FOLDER, ignore_errors=True)  # it may show his face
-        if described.is_file():
-            finish(plan, writer, max_bad=1.0)
-    return plan.content["removed"]["clips"] - before, rewritten
+        whole = described.is_file() and finish(plan, writer, max_bad=1.0) is not None
+        if not whole:
+            for name in (DATASET_FILE, INDEX_FILE, LEDGER_FILE, QUARANTINE_FILE):
+                (directory / name).unlink(missing_ok=True)
+    return Removed(plan.content["removed"]["clips"] - before, done["rewritten"], done["deleted"], whole)
 
 
 def run(argv: list[str]) -> int:
@@ -59,6 +77,11 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--data", type=pathlib.Path, required=True, metavar="DIR", help="folder of the records")
     parser.add_argument("--speaker", required=True, metavar="ID", help="as the ledger names him: corpus/speaker")
     options = parser.parse_args(argv)
-    clips, shards = remove(options.data, options.speaker)
-    print(f"{options.data}: {clips} clips of {options.speaker} removed, {shards} shards written again")
+    removed = remove(options.data, options.speaker)
+    print(f"{options.data}: {removed.clips} clips of {options.speaker} removed, {removed.rewritten} shards written "
+          "again")
+    if removed.deleted:
+        print(f"{removed.deleted} shards were of an older plan and are deleted")
+    if not removed.whole:
+        print("the corpus is not written to its end; go on with the `thjax data prepare` that began it")
     return 0

@@ -59,6 +59,18 @@ def test_pixels_are_refused_by_name(corpus):
         Loader(corpus, spec(fields=("frames",)))
 
 
+def test_landmarks_without_frames_refuse_a_crop_that_needs_the_frames_size(tmp_path):
+    writer = Writer(tmp_path, dataset="toy", size=0, codec="none", coefficients=COEFFICIENTS)
+    shards = writer.plan({"train": ["toy/s0/c0"]})
+    writer.write_shard(shards[0], lambda key: features_of(key) | {"landmarks": toy_clip(key, 200, 16, 0)["landmarks"]})
+    writer.finish(shards)
+    of = lambda recipe: spec(fields=("landmarks",), crop=CropSpec(recipe, 16, 16), batch=1)
+    with pytest.raises(DataError, match="landmarks of frames that were not kept, and crop recipe 'centre' needs"):
+        Loader(tmp_path, of("centre"))
+    assert Loader(tmp_path, of("canonical")).batch_at(0)["landmarks"].shape == (1, 150, 68, 2)
+    assert Loader(tmp_path, of("none")).batch_at(0)["landmarks"].shape == (1, 150, 68, 2)
+
+
 @pytest.mark.parametrize("frames,lengths", [(1, [1]), (1500, [1500]), (1501, [1500, 1]), (3200, [1500, 1500, 200])])
 def test_only_what_is_longer_than_a_minute_is_cut(frames, lengths):
     bounds = records.segment_bounds(frames, pixels=False)

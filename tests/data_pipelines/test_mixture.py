@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -101,3 +103,15 @@ def test_the_hash_tells_mixtures_apart(corpora):
     hashes = {mixture.mixture_hash(parts) for parts in
               ([one, two], [two, one], [one, dataclasses.replace(two, weight=2.0)], [one])}
     assert len(hashes) == 4
+
+
+def test_coefficients_of_two_face_models_do_not_mix(corpora, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(corpora[1], other)
+    content = json.loads((other / "dataset.json").read_text())
+    (other / "dataset.json").write_text(json.dumps(content | {"coefficients": ["size", "yaw", "jaw", "lips"]}))
+    parts = [Part(corpora[0], 1.0), Part(other, 1.0)]
+    spec = dataclasses.replace(SPEC, fields=("pose", "coefficients"), mirror=False)
+    with pytest.raises(DataError, match="4: size, yaw, brow_left .* 4: size, yaw, jaw .* are not the same"):
+        Mixture(parts, spec)
+    Mixture(parts, dataclasses.replace(spec, fields=("pose",)))

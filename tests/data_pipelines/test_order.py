@@ -1,6 +1,9 @@
+import pickle
+
 import numpy as np
 import pytest
 
+from data_pipelines import order
 from data_pipelines.order import BalancedOrder, ShuffledOrder, permutation, uniform_draws
 
 PINNED_ORDER = [7, 3, 5, 6, 4, 0, 2, 1]
@@ -9,8 +12,8 @@ PINNED_DRAWS = [0.646420652986388, 0.5637030865523015]
 
 def test_every_epoch_holds_every_item_once_in_another_order():
     items = np.arange(100, 137)
-    order = ShuffledOrder(items, seed=7)
-    epochs = [[order[37 * e + i] for i in range(37)] for e in range(3)]
+    shuffled = ShuffledOrder(items, seed=7)
+    epochs = [[shuffled[37 * e + i] for i in range(37)] for e in range(3)]
     assert all(sorted(epoch) == items.tolist() for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2] and epochs[0] != items.tolist()
     assert [ShuffledOrder(items, seed=7)[i] for i in range(37)] == epochs[0]
@@ -47,8 +50,8 @@ def test_any_whole_number_is_a_seed(seed):
 def test_every_group_comes_once_a_round_and_its_items_take_turns():
     groups = np.array([5, 5, 9, 5, 2, 9, 5])
     items = np.arange(100, 107)
-    order = BalancedOrder(items, groups, seed=3)
-    drawn = np.array([order[position] for position in range(3 * 24)])
+    balanced = BalancedOrder(items, groups, seed=3)
+    drawn = np.array([balanced[position] for position in range(3 * 24)])
     of = dict(zip(items.tolist(), groups.tolist(), strict=True))
     rounds = [[of[item] for item in turn] for turn in drawn.reshape(24, 3).tolist()]
     assert all(sorted(turn) == [2, 5, 9] for turn in rounds) and len({tuple(turn) for turn in rounds}) > 4
@@ -59,3 +62,14 @@ def test_every_group_comes_once_a_round_and_its_items_take_turns():
     again = BalancedOrder(items, groups, seed=3)
     assert [again[position] for position in (71, 0, 40)] == drawn[[71, 0, 40]].tolist()
     assert [BalancedOrder(items, groups, seed=4)[position] for position in range(72)] != drawn.tolist()
+
+
+def test_sequences_that_are_drawn_from_in_turn_shuffle_once_an_epoch(monkeypatch):
+    made = []
+    monkeypatch.setattr(order, "permutation", lambda *arguments: made.append(arguments) or permutation(*arguments))
+    sequences = [ShuffledOrder(np.arange(10 + number), seed=number) for number in range(9)]
+    drawn = [[sequence[position] for sequence in sequences] for position in range(15)]
+    assert len(made) == len(set(made)) == 18 - 4  # two epochs, but of those of 15 items and more
+    far = pickle.loads(pickle.dumps(sequences[0]))
+    assert [far[position] for position in range(15)] == [row[0] for row in drawn]
+    assert [sequences[0][position] for position in (44, 3, 27)] == [far[position] for position in (44, 3, 27)]

@@ -7,6 +7,8 @@ import numpy as np
 
 from data_pipelines import schema
 from data_pipelines.loader import Loader, clips
+from data_pipelines.writer import Writer
+from tests.data_pipelines.conftest import numbered_clip
 from tests.data_pipelines.toy_corpus import equal
 from thjax.core.data_spec import CropSpec, DataSpec
 
@@ -88,6 +90,16 @@ def test_whole_clips_come_in_order_with_their_sound(numbered):
     assert example["landmarks"].shape == (110, 68, 2) and example["example_id"] == 2
     assert whole[1]["valid"].sum() == 8 and not whole[1]["frames"][9:].any()
     assert equal({name: value[0] for name, value in whole.batch([2, 0]).items()}, example)
+
+
+def test_the_still_of_a_whole_clip_is_its_first_frame_with_a_face_in_whatever_record(tmp_path):
+    writer = Writer(tmp_path, dataset="toy", size=16, coefficients=tuple("abcd"))
+    shard = writer.plan({"train": ["toy/s0/c0"]})[0]
+    seen = {"face_ok": (np.arange(110) >= 80).astype(np.uint8)}
+    writer.write_shard(shard, lambda key: numbered_clip(key, 110) | seen)
+    writer.finish([shard])
+    whole = clips(tmp_path, "train", DataSpec(fields=("still",), crop=STORED))
+    assert round(float(whole[0]["still"].mean()) / 2) == 80
 
 
 def test_whole_clips_keep_the_stride_over_segments(numbered):

@@ -188,6 +188,18 @@ def test_a_video_that_was_replaced_is_labelled_again(tmp_path):
     assert int(made["video_bytes"]) == path.stat().st_size and len(made["times"]) == 12
 
 
+def test_a_video_that_was_replaced_by_one_without_a_face_keeps_no_old_labels(tmp_path, monkeypatch):
+    path = planted.film(tmp_path / "films" / "a" / "c.mp4", [10] * 8)
+    planted.film(tmp_path / "films" / "a" / "d.mp4", [10] * 8)
+    label(tmp_path / "films", tmp_path / "out")
+    planted.film(path, [None] * 12)
+    label(tmp_path / "films", tmp_path / "out")
+    assert not (tmp_path / "out" / "folder" / "a" / "c.npz").exists()
+    monkeypatch.setattr(planted.Boxes, "faces", lambda self, image: 1 / 0)  # nothing is tracked again
+    label(tmp_path / "films", tmp_path / "out")
+    assert [line["reason"] for line in lines(tmp_path / "out")] == ["no_face"]
+
+
 def test_labels_of_two_ways_do_not_mix(films, tmp_path):
     label(films, tmp_path)
     with pytest.raises(DataError, match="made with every 1, not 2"):

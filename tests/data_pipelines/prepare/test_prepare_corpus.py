@@ -18,7 +18,8 @@ from data_pipelines.prepare.verify import problems
 from data_pipelines.readers import READERS
 from data_pipelines.schema import DataError
 from data_pipelines.shards import ShardReader
-from tests.data_pipelines.prepare.conftest import bytes_of, prepared
+from tests.data_pipelines.prepare.conftest import bytes_of, planned, prepared
+from tests.data_pipelines.prepare.filming import film
 from tests.data_pipelines.toy_corpus import write_toy_corpus
 
 
@@ -140,8 +141,7 @@ def test_a_removed_speaker_is_nowhere_and_others_keep_their_bytes(own, tree, tmp
     before = bytes_of(own)
     speaker = Manifest.load(own).speakers[1]  # has a bad film too
     assert command.run(["stats", "--data", str(own), "--sheets", "0"]) == 0
-    clips, shards = remove.remove(own, speaker.partition("/")[2])
-    assert (clips, shards) == (5, 1)
+    assert remove.remove(own, speaker.partition("/")[2]) == (5, 1, 0, True)
     assert found(own, decode=True) == []
     counts = Manifest.load(own).content["counts"]
     assert (counts["discovered"], counts["written"], counts["quarantined"], counts["removed"]) == (19, 12, 2, 5)
@@ -191,6 +191,29 @@ def test_a_removal_killed_while_it_plans_goes_on_and_the_speaker_is_gone_at_once
     assert "folder/b" not in half.speakers() and half.clips == 13 and half.content["removed"]["clips"] == 5
     remove.remove(own, "b")
     assert bytes_of(own) == bytes_of(whole)
+
+
+def test_a_removal_does_not_pass_off_shards_of_older_films(own, copy):
+    prepared(copy, own)
+    film(copy / "a" / "c0.mp4", 20, 25, size=(32, 40), tone=0.3, seed=9)  # mended under its name
+    plan = planned(copy, own, again=True)
+    stale = [shard for shard in plan.shards if not plan.writer().is_done(shard)]
+    assert [("folder/a/c0" in shard.clips) for shard in plan.shards] == [shard in stale for shard in plan.shards]
+    removed = remove.remove(own, "b")
+    assert (removed.deleted, removed.whole) == (1, False)
+    assert not plan.writer().shard_path(stale[0]).exists() and not (own / "dataset.json").exists()
+    assert not [name for name, content in bytes_of(own).items() if b"folder/b" in content]
+    assert prepared(copy, own).content["counts"]["removed"] == 5
+    assert found(own, decode=True) == []
+
+
+def test_verify_names_every_shard_that_is_gone(own, capsys):
+    gone = sorted(own.glob("*.array_record"))[:2]
+    for shard in gone:
+        shard.unlink()
+    assert command.run(["verify", "--data", str(own), "--workers", "1"]) == 1
+    said = capsys.readouterr()
+    assert all(shard.name in said.err for shard in gone) and "2 problems" in said.out
 
 
 def test_a_rendered_corpus_has_no_plan_to_remove_from(tmp_path):

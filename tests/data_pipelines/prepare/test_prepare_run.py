@@ -189,6 +189,44 @@ def test_a_mended_film_is_made_anew_after_a_new_scan(copy, tmp_path):
     assert sum(name.endswith(".array_record") for name in changed) == 1
 
 
+def test_a_plan_that_fails_leaves_the_one_before_as_it_was(copy, tmp_path):
+    out = tmp_path / "out"
+    before = planned(copy, out)
+    film(copy / "b" / "c9.mp4", 12, size=(32, 40), tone=0.3)
+    with pytest.raises(DataError, match="nosuch"):
+        planned(copy, out, split="nosuch")
+    assert planned(copy, out) == before
+    assert before.reference("folder/b/c0").video.path == str(copy / "b" / "c0.mp4")
+
+
+@pytest.mark.parametrize("written", ["clips.jsonl", "shards.jsonl", "excluded.json", "plan.json"])
+def test_a_new_plan_that_is_cut_short_in_taking_its_place_takes_it_next_time(copy, tmp_path, monkeypatch, written):
+    planned(copy, tmp_path / "out")
+    film(copy / "b" / "c9.mp4", 12, size=(32, 40), tone=0.3)
+    replace = os.replace
+
+    def die_before(source, target):
+        if os.fspath(target) == str(tmp_path / "out" / "plan" / written):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("data_pipelines.prepare.plan.os.replace", die_before)
+        with pytest.raises(KeyboardInterrupt):
+            planned(copy, tmp_path / "out", again=True)
+    assert bytes_of(planned(copy, tmp_path / "out").directory) == bytes_of(planned(copy, tmp_path / "whole").directory)
+
+
+def test_a_plan_is_not_replaced_under_a_process_that_writes_by_it(copy, tmp_path):
+    out = tmp_path / "out"
+    before = planned(copy, out)
+    with guard.alone(out, 0, 2):
+        assert planned(copy, out, again=True) == before  # another rank that looks again finds the same
+        with pytest.raises(UserError, match="another process writes"):
+            planned(copy, out, split="clips_80_10_10")
+    assert planned(copy, out) == before
+
+
 def test_a_signal_ends_work_between_two_clips(tree, tmp_path):
     def interrupting(reference):
         os.kill(os.getpid(), signal.SIGTERM)
