@@ -52,7 +52,7 @@ def toy_run(**config):
     stages = [types.SimpleNamespace(data=spec)]
     system = types.SimpleNamespace(stages=stages, sampler=lambda nets, stats: NoisySampler())
     return types.SimpleNamespace(config=RunConfig(system="toy", variant="tiny", **config), system=system, nets={},
-                                 stats={}, step=7, manifest_hash="abc", pretrained={})
+                                 stats={}, step=7, manifest_hash="abc", pretrained={}, averaged=())
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +121,9 @@ def test_shards_add_up_to_one_pass(whole, corpus, tmp_path):
     with pytest.raises(UserError, match="they differ in seeds"):
         other = Collected.read(parts[1])
         Collected.read(parts[0]) + dataclasses.replace(other, about=other.about | {"seeds": [0, 1]})
+    with pytest.raises(UserError, match=r"they differ in averaged: \[\] and \['generator'\]"):  # --no_ema, once
+        facts = other.about["about"] | {"averaged": ["generator"]}
+        Collected.read(parts[0]) + dataclasses.replace(other, about=other.about | {"about": facts})
 
 
 def flatten(tree, path=()):

@@ -167,6 +167,18 @@ def test_places_that_no_video_can_go_to(generate, place, tmp_path, capsys):
     assert "is a file; give a directory" in capsys.readouterr().err
 
 
+def test_a_video_takes_the_place_of_nothing_that_it_is_made_of(generate, place, tmp_path, capsys):
+    talk = tmp_path / "talk.mp4"
+    assert generate("--out", str(talk)) == 0
+    before = talk.read_bytes()
+    assert generate("--out", str(talk), audio=str(talk)) == 2
+    assert f"--audio {talk} is where the video would go; name another --out" in capsys.readouterr().err
+    assert talk.read_bytes() == before and not (tmp_path / "talk.mp4.incomplete").exists()
+    with pytest.raises(SystemExit):
+        generate("--out", str(talk), "--seed", "-1")
+    assert "'-1' is not a whole number from 0 to 4294967295" in capsys.readouterr().err
+
+
 def test_no_checkpoint_is_told(place, tmp_path, capsys):
     words = ["generate", "--image", str(place / "face.png"), "--audio", str(place / "speech.wav"), "--out", "a.mp4"]
     assert cli.main([*words, "--checkpoint", str(tmp_path / "missing")]) == 2

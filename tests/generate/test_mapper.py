@@ -1,9 +1,11 @@
 """`thjax generate` with a mapper: motion as CSV and as a preview, controlled, played, several at once."""
 
+import argparse
 import csv
 import json
 import os
 import tracemalloc
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -17,8 +19,9 @@ from tests.generate.toy_sampler import ToySampler, face, speech
 from tests.systems.dirfa_narrow import KINDS, built, narrow, random_weights, shard_statistics
 from thjax import cli
 from thjax.core.data_spec import CropSpec
+from thjax.core.errors import UserError
 from thjax.engine import NetState
-from thjax.generate import live
+from thjax.generate import live, mapper
 from thjax.generate.control import Control, read_control
 from thjax.generate.model import Model
 from thjax.generate.motion import MotionSampler, MotionSession
@@ -151,6 +154,14 @@ def test_inputs_that_do_not_fit_a_mapper(generate, tmp_path, capsys, words, mess
         assert generate(*words) == 2
         assert message in capsys.readouterr().err
     assert sorted(os.listdir()) == before
+
+
+def test_the_landmarks_of_a_picture_are_not_written_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("talk.csv").touch()
+    asked = argparse.Namespace(driver=None, control=None, samples=1, landmarks=Path("talk.csv"))
+    with pytest.raises(UserError, match="--landmarks talk.csv is where the motion of --out talk.mp4 would go"):
+        mapper.read(asked, Path("talk.mp4"))
 
 
 def test_a_system_that_draws_pixels_keeps_asking_for_a_picture(generate, sampler, tmp_path, monkeypatch, capsys):

@@ -46,6 +46,13 @@ def test_labels_that_cannot_be_used_say_so(tmp_path, changes, message):
         photograph.read_labels(labels(tmp_path, **changes))
 
 
+def test_labels_that_were_cut_short_say_so(tmp_path):
+    path = labels(tmp_path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(UserError, match="give an .npz with au"):
+        photograph.read_labels(path)
+
+
 def asked(**given):
     nothing = {"labels": None, "tracker": None, "rendered_labels": False, "image": "face.png"}
     return argparse.Namespace(**(nothing | given))

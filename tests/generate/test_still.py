@@ -105,6 +105,13 @@ def test_bad_landmark_files_are_named(tmp_path, name, content, message):
         read_landmarks(tmp_path / name)
 
 
+def test_a_landmark_file_that_was_cut_short_is_named(tmp_path):
+    np.savez(tmp_path / "a.npz", landmarks=np.ones((68, 2)))
+    (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:600])
+    with pytest.raises(DataError, match="a.npz: no landmarks"):
+        read_landmarks(tmp_path / "a.npz")
+
+
 def test_landmarks_that_were_pickled_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="no landmarks"):

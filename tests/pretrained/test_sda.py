@@ -11,6 +11,7 @@ from tests.pretrained.sda_twin import Twin, windows_of
 from thjax.checkpoint import load_run
 from thjax.core.errors import UserError
 from thjax.generate.load import template
+from thjax.judges import shipped
 from thjax.pretrained import sda, weights_file
 from thjax.pretrained.command import run
 from thjax.systems.temporal_gan.inputs import clip_noise
@@ -170,6 +171,8 @@ def test_damaged_converted_weights_are_named(tmp_path):
     weights_file.write(tmp_path / "new.safetensors", tree, header | {"layout": "unheard of"})
     with pytest.raises(UserError, match="'unheard of' is unknown; this version draws with sda"):
         load_run(tmp_path / "new.safetensors")
+    with pytest.raises(UserError, match="layout 'none' is unknown; this version draws with sda"):
+        load_run(shipped.FOLDER / "sync_metric.safetensors")  # a judge draws nothing
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path, capsys):

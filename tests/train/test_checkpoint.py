@@ -23,7 +23,9 @@ def test_load_run_gives_averaged_weights_unless_told_otherwise(toy, tmp_path):
     assert run.config.variant == "demo" and sorted(run.nets) == ["discriminator", "generator", "landmarks"]
     bias = "['Dense_0']['bias']"
     averaged = run.nets["generator"].params["Dense_0"]["bias"]
-    plain = load_run(out, "latest", ema=False).nets["generator"].params["Dense_0"]["bias"]
+    raw = load_run(out, "latest", ema=False)
+    assert "generator" in run.averaged and raw.averaged == ()
+    plain = raw.nets["generator"].params["Dense_0"]["bias"]
     assert np.array_equal(averaged, arrays[f".ema['generator']{bias}"])
     assert np.array_equal(plain, arrays[f".nets['generator'].params{bias}"])
     assert not np.array_equal(averaged, plain)

@@ -55,6 +55,7 @@ def test_own_options_and_overrides_are_told_apart():
             r"system 'tyo' is unknown; did you mean toy\? The systems are dirfa, dirfa_generator, temporal_gan, toy",
         ),
         (["toy", *PLACES], "names no variant; use toy:VARIANT with one of demo"),
+        (["toy:demo", *PLACES, "--accept_changes=false"], "--accept_changes takes no value; give it, or leave it out"),
         (["toy:demo", "--data", "D"], "--out DIR is missing"),
         (["toy:demo", "--out", "O"], "--data DIR is missing"),
         ([], r"which SYSTEM:VARIANT\?"),
@@ -69,6 +70,7 @@ def test_wrong_use_says_what_is_right(argv, message):
     "key, value, message",
     [
         ("toy.width", "0", "toy.width 0 must be at least 1"),
+        ("seed", "4294967296", "seed 4294967296 must be 0 to 4294967295"),
         ("toy.width", "wide", "wide"),
         ("loader.prefetch", "-1", "loader.prefetch -1 must be at least 0"),
         ("loader.workers", "-1", "loader.workers -1 must be at least 0"),

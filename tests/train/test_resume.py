@@ -49,6 +49,17 @@ def test_a_change_is_named_and_accepted_on_demand(toy, started, tmp_path, capsys
     assert contents(out, 12)[1]["position"] == 24
 
 
+def test_a_finished_run_goes_on_when_its_end_is_moved(toy, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert toy.here(out, "--toy.steps", 4) == 0
+    assert toy.here(out, "--toy.steps", 8) == 2
+    assert "toy.steps: 4 -> 8" in capsys.readouterr().err
+    assert toy.here(out, "--toy.steps", 8, "--accept_changes") == 0
+    assert contents(out, 8)[1]["config"]["toy"]["steps"] == 8
+    assert "finished at step 8" in capsys.readouterr().out
+    assert toy.here(out, "--toy.steps", 8) == 0
+
+
 def test_another_corpus_is_a_change(toy, started, tmp_path, capsys):
     from toy_corpus import write_toy_corpus
 

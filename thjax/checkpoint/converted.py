@@ -29,7 +29,7 @@ def load(path: Path) -> tuple[System, dict[str, NetState], dict[str, Any]]:
         UserError: damaged, of an unknown layout, or not the networks that its sizes describe.
     """
     nets, header = weights_file.read(path)
-    system = systems.build(config_maker(header["layout"], path)(header["sizes"]))
+    system = systems.build(config_maker(header.get("layout", "none"), path)(header.get("sizes", {})))
     states = {}
     for name, tree in nets.items():
         _check(system, name, tree, path)

@@ -33,6 +33,7 @@ class LoadedRun:
         step: of the checkpoint.
         stage: name of the stage.
         pretrained: {net: where its weights came from}, for networks not trained from scratch in this run.
+        averaged: names of the networks whose averaged parameters are in place.
     """
 
     config: RunConfig
@@ -43,6 +44,7 @@ class LoadedRun:
     step: int
     stage: str
     pretrained: Mapping[str, Any]
+    averaged: tuple[str, ...] = ()
 
 
 def load_run(directory: str | Path, which: Which = "best", ema: bool = True) -> LoadedRun:
@@ -66,8 +68,8 @@ def load_run(directory: str | Path, which: Which = "best", ema: bool = True) -> 
     system = systems.build(config)
     state = load_state(store.step_directory(run, record.step), abstract_state(system, config, record.stage))
     nets = {name: net.replace(opt_state=()) for name, net in state.nets.items()}
-    if ema:
-        nets |= {name: nets[name].replace(params=params) for name, params in state.ema.items()}
+    averaged = state.ema if ema else {}
+    nets |= {name: nets[name].replace(params=params) for name, params in averaged.items()}
     return LoadedRun(
         config,
         system,
@@ -77,6 +79,7 @@ def load_run(directory: str | Path, which: Which = "best", ema: bool = True) -> 
         record.step,
         record.stage,
         record.pretrained,
+        tuple(sorted(averaged)),
     )
 
 

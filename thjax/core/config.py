@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from thjax.core import seeds
 from thjax.core.precision import Precision
 
 Executor = Literal["jit", "shard_map", "pmap"]
@@ -113,6 +114,7 @@ class RunConfig:
     loader: LoaderConfig = LoaderConfig()
 
     def __post_init__(self):
+        seeds.check(self.seed)
         if self.accumulate < 1:
             raise ValueError(f"accumulate {self.accumulate} must be at least 1")
 

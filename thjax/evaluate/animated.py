@@ -133,7 +133,8 @@ def collect_animated(mapper: LoadedRun, generator: LoadedRun, data: pathlib.Path
     clips, audio = (open_split(data, split, generator, limit, fields) for fields in (FIELDS, ("audio",)))
     about = {
         "system": " with ".join(f"{run.config.system}:{run.config.variant}" for run in runs), "split": split,
-        "steps": [run.step for run in runs], "manifest_hash": clips.manifest.hash, "clips": len(clips),
+        "steps": [run.step for run in runs], "averaged": [name for run in runs for name in run.averaged],
+        "manifest_hash": clips.manifest.hash, "clips": len(clips),
         "speakers": len(set(clips.speakers)), "wrong_audio": whose_audio(list(clips.speakers)),
     }
     if metrics == "all":

@@ -82,13 +82,13 @@ class Collected:
         Raises:
             UserError: they are not shards of one whole, or they overlap.
         """
-        differing = sorted(name for name in {*self.about, *other.about}
-                           if self.about.get(name) != other.about.get(name))
-        if differing or self.total != other.total:
-            name = differing[0] if differing else "number of clips"
-            raise UserError(f"these are no shards of one evaluation, they differ in {name}: "
-                            f"{self.about.get(name, self.total)} and {other.about.get(name, other.total)}; "
-                            "give the same command but for --shard and --out")
+        mine, theirs = ({**part.about, **part.about.get("about", {}), "number of clips": part.total}
+                        for part in (self, other))
+        differing = sorted(name for name in {*mine, *theirs} - {"about"} if mine.get(name) != theirs.get(name))
+        if differing:
+            name = differing[0]
+            raise UserError(f"these are no shards of one evaluation, they differ in {name}: {mine.get(name)} and "
+                            f"{theirs.get(name)}; give the same command but for --shard and --out")
         twice = sorted(self.clips.keys() & other.clips.keys())
         if twice:
             raise UserError(f"clip {self.clips[twice[0]].key!r} and {len(twice) - 1} more are in two shards; "

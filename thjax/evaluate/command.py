@@ -10,6 +10,7 @@ from rich.console import Console
 
 from thjax.checkpoint import load_run
 from thjax.checkpoint.names import checkpoint_name
+from thjax.core import seeds
 from thjax.core.errors import UserError
 from thjax.evaluate import report, versus
 from thjax.evaluate.collected import Collected, check_complete
@@ -70,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
     parser.add_argument("--clips", type=int, default=0,
                         help="clips to use, spread over the split or the folder (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of the sampler's noise (default: %(default)s)")
+    parser.add_argument("--seed", type=seeds.argument, default=0, help="of the sampler's noise (default: %(default)s)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="I/N",
                         help="measure a part of the clips, on one of N processes or hosts; then --merge")
     parser.add_argument("--workers", type=int, default=cores(), metavar="N",

@@ -37,7 +37,7 @@ class Result:
         per_clip: {row: {metric: [N]}}, NaN where a clip has no value.
         rows: {row: {metric: Interval}}.
         paired: {name: Interval} of differences on the same clips.
-        about: free facts: split, step, weights, manifest hash.
+        about: free facts: split, step, networks whose averaged weights were measured, manifest hash.
         comparisons: {metric: the system against every control}.
         left_out: {reason: {"metrics", "rows": {row: {"clips", "names"}}}} of values that are missing.
         not_judged: {reason: [names]} of clips that are in no row.

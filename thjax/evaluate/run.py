@@ -142,8 +142,8 @@ def collect_run(run: LoadedRun, data: pathlib.Path, split: str, seed: int, limit
 
     about = {
         "system": f"{run.config.system}:{run.config.variant}", "split": split, "step": run.step,
-        "manifest_hash": run.manifest_hash, "clips": source.total, "speakers": len(set(source.speakers)),
-        "wrong_audio": whose_audio(source.speakers),
+        "averaged": list(run.averaged), "manifest_hash": run.manifest_hash, "clips": source.total,
+        "speakers": len(set(source.speakers)), "wrong_audio": whose_audio(source.speakers),
     }
     if metrics == "all":
         about["judges"] = judges.about

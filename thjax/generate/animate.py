@@ -65,7 +65,7 @@ def load_generator(directory: Path, which: str | int, ema: bool) -> Generator:
     if not isinstance(animator, FaceAnimator):
         raise UserError(f"{directory} ({run.config.system}) is no generator driven by action units and head pose; give "
                         "--checkpoint MAPPER --checkpoint GENERATOR, in this order")
-    return Generator(animator, system.stages[-1].data.crop, provenance(run, ema))
+    return Generator(animator, system.stages[-1].data.crop, provenance(run))
 
 
 def started(control: Control, labels: np.ndarray) -> StartsAt:

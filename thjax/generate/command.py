@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from data_pipelines import media
 from data_pipelines.labels.trackers import TRACKERS
 from data_pipelines.schema import FPS, SAMPLES_PER_FRAME, DataError
 from thjax.checkpoint.names import checkpoint_name
+from thjax.core import seeds
 from thjax.core.errors import UserError
 
 PIPE = "-"
@@ -45,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--landmarks", type=Path, metavar="FILE",
                         help="68 points of the face in pixels of the picture (.npz, .npy, .csv, .txt, .pts), to crop "
                         "it as in training (default: the middle of the picture)")
-    parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: %(default)s)")
+    parser.add_argument("--seed", type=seeds.argument, default=0, help="of every random draw (default: %(default)s)")
     parser.add_argument("--which", default="best", type=checkpoint_name, metavar="best|latest|STEP",
                         help="checkpoint of the run (default: %(default)s on validation)")
     parser.add_argument("--no_ema", action="store_true", help="use the raw weights instead of the averaged ones")
@@ -91,6 +93,8 @@ def run(argv: list[str]) -> int:
     arguments.checkpoint, arguments.generator = one_or_two(arguments)
     logging.captureWarnings(True)
     out = target(arguments)
+    if out is not None:
+        check_is_no_input(out, arguments)
     # What the user gave is read before the model, so that a wrong path costs no time.
     media.pyav("writing mp4")
     from thjax.generate.still import read_landmarks, read_picture
@@ -166,6 +170,18 @@ def target(arguments: argparse.Namespace) -> Path | None:
     if out.suffix.lower() != ".mp4":
         raise UserError(f"--out {out} must end in .mp4, the only format written")
     return out
+
+
+def check_is_no_input(out: Path, arguments: argparse.Namespace) -> None:
+    """Sound may come from a video, and a video must not take the place of what it was made of.
+
+    Raises:
+        UserError: the video would overwrite an input.
+    """
+    for name in ("image", "audio", "landmarks", "control", "driver", "labels"):
+        given = getattr(arguments, name)
+        if given and out.exists() and os.path.exists(given) and os.path.samefile(given, out):
+            raise UserError(f"--{name} {given} is where the video would go; name another --out")
 
 
 def audio_blocks(samples: np.ndarray | None, progress: bool = False) -> Iterable[np.ndarray]:

@@ -30,7 +30,7 @@ def load_model(directory: str | PathLike, which: str | int = "best", ema: bool =
     run = load_run(directory, which, ema)
     system = drawing_system(run.system)
     sampler = system.sampler(run.nets, run.stats)
-    return Model(sampler, system.stages[-1].data.crop, provenance(run, ema), template(run)).warm_up()
+    return Model(sampler, system.stages[-1].data.crop, provenance(run), template(run)).warm_up()
 
 
 def drawing_system(system: System) -> System:
@@ -48,7 +48,7 @@ def template(run: LoadedRun) -> np.ndarray | None:
     return None
 
 
-def provenance(run: LoadedRun, ema: bool) -> dict[str, Any]:
+def provenance(run: LoadedRun) -> dict[str, Any]:
     """What identifies the model that made a video."""
     return {
         "version": __version__,
@@ -56,7 +56,7 @@ def provenance(run: LoadedRun, ema: bool) -> dict[str, Any]:
         "variant": run.config.variant,
         "stage": run.stage,
         "step": run.step,
-        "averaged_weights": ema,
+        "averaged_weights": bool(run.averaged),
         "weights_sha256": weights_hash(run.nets),
         "config_hash": config_hash(to_dict(run.config)),
         "manifest_hash": run.manifest_hash,

@@ -51,7 +51,7 @@ def read(arguments: argparse.Namespace, out: Path | None) -> Motion:
     control = read_control(arguments.control) if arguments.control else Control.none()
     performance = read_motion(arguments.driver) if arguments.driver else None
     for path in tables(out, arguments.samples) if out else ():
-        for name in ("control", "driver"):
+        for name in ("control", "driver", "landmarks"):
             given = getattr(arguments, name)
             if given and path.exists() and os.path.samefile(given, path):
                 raise UserError(f"--{name} {given} is where the motion of --out {out} would go; name another output")

@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import logging
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,7 @@ def read_labels(path: Path) -> np.ndarray:
     try:
         with np.load(media.existing_file(path, "label"), allow_pickle=False) as loaded:
             parts = {name: np.squeeze(loaded[name]) for name in ("au", "pose")}
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"--labels {path}: {error}; give an .npz with au [17] and pose [6]") from error
     for name, names in (("au", AU_INTENSITY), ("pose", POSE)):
         if parts[name].shape != (len(names),) or not np.isfinite(parts[name]).all():

@@ -158,6 +158,8 @@ def _split(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
         if not argument.startswith("--") or name not in OWN:
             overrides.append("--help" if argument == "-h" else argument)
         elif name in FLAGS:
+            if equals:
+                raise UserError(f"{argument}: --{name} takes no value; give it, or leave it out")
             own[name] = True
         else:
             own[name] = value if equals else next(waiting, None)

@@ -29,7 +29,7 @@ def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tu
     }
 
 
-def check(record: Record, config: Mapping[str, Any], manifest_hash: str, batch: int, accept_changes: bool) -> None:
+def check(record: Record, config: Mapping[str, Any], manifest_hash: str, batch: int, accept_changes: bool) -> bool:
     """Compares the run that a checkpoint is from with the run that is asked for.
 
     Args:
@@ -38,6 +38,9 @@ def check(record: Record, config: Mapping[str, Any], manifest_hash: str, batch: 
         manifest_hash: of the corpus asked for.
         batch: examples per step of the checkpoint's stage.
         accept_changes: the user said so.
+
+    Returns:
+        Whether something differs that decides about the weights.
 
     Raises:
         UserError: a key that decides about the weights differs, or the data position contradicts the step.
@@ -64,3 +67,4 @@ def check(record: Record, config: Mapping[str, Any], manifest_hash: str, batch: 
             record.usable_cores,
             usable_cores(),
         )
+    return bool(changed)

@@ -70,7 +70,7 @@ class StageLoop:
             tools.logs,
             self._speed,
             self._config.log_every,
-            standing.book.last_seen,
+            {"spikes": int(standing.state.guard.spikes)} | standing.book.last_seen,
         )
 
     @property

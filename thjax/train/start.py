@@ -57,12 +57,15 @@ def begin(run: Run, accept_changes: bool) -> Standing:
     if record.stage not in names:
         raise UserError(f"{run.out} is in stage {record.stage!r}; the stages asked for are {names}")
     index = names.index(record.stage)
-    resume.check(record, run.values(), run.manifest_hash, run.stages[index].data.batch, accept_changes)
+    changed = resume.check(record, run.values(), run.manifest_hash, run.stages[index].data.batch, accept_changes)
     abstract = abstract_state(run.system, run.config, record.stage)
     state = load_state(store.step_directory(run.out, record.step), abstract, replicated(run.mesh))
     if first:
         print(f"resuming {run.out} at step {record.step}, stage {record.stage}")
-    return Standing(index, state, Bookkeeping(**record.bookkeeping), record.pretrained)
+    book = Bookkeeping(**record.bookkeeping)
+    if changed:
+        book = dataclasses.replace(book, ended=False)  # of a longer stage it may not be the end any more
+    return Standing(index, state, book, record.pretrained)
 
 
 def enter(run: Run, index: int, before: Standing | None) -> Standing:

@@ -155,8 +155,8 @@ def collect_mapper(run: LoadedRun, data: pathlib.Path, split: str, seed: int, li
     clips, total = source.clips, len(source.clips)
     about = {
         "system": f"{run.config.system}:{run.config.variant}", "split": split, "step": run.step,
-        "manifest_hash": run.manifest_hash, "clips": total, "speakers": len(set(clips.speakers)), "motions": MOTIONS,
-        "wrong_audio": whose_audio(clips.speakers),
+        "averaged": list(run.averaged), "manifest_hash": run.manifest_hash, "clips": total,
+        "speakers": len(set(clips.speakers)), "motions": MOTIONS, "wrong_audio": whose_audio(clips.speakers),
     }
     settings = {"config_hash": config_hash(to_dict(run.config)), "seeds": [run.config.seed, seed], "about": about}
     collected = Collected(settings, total)
