@@ -210,7 +210,9 @@ class Writer:
     def _holds(self, report: dict, shard: Shard) -> bool:
         """Whether a shard was made as this one asks, and of all its clips at least."""
         written = {line["key"] for part in ("clips", "lost") for line in report.get(part, ())}
-        return report.get("made_from") == self._made_from(shard) and written >= set(shard.clips)
+        wanted = self._made_from(shard)
+        # Older programs did not note it: what they wrote is trusted, for its films may be gone.
+        return report.get("made_from", wanted) == wanted and written >= set(shard.clips)
 
     def finish(self, shards: Sequence[Shard], extra: Mapping = {}, lines: Iterable[dict] = ()) -> Manifest:
         """Describes the finished shards and returns the manifest: `describe` of what `gather` gathers.

@@ -22,7 +22,6 @@ import numpy as np
 
 from data_pipelines import guard
 from data_pipelines.labels.clip import Labelled, Request, label_clip
-from data_pipelines.prepare.labels import DAMAGED
 from data_pipelines.prepare.process import Makers
 from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.prepare.run import POLL_SECONDS, Hands
@@ -192,7 +191,7 @@ def _kept(path: Path, refused: Path, reference: ClipReference) -> Outcome | None
             said = json.loads(refused.read_text())
             if said["reason"] not in TRIED_AGAIN and said["video_bytes"] == _bytes(reference):
                 return Outcome(reference.key, said["reason"], said["detail"], kept=True)
-    except (*DAMAGED, KeyError) as error:
+    except (*files.DAMAGED_NPZ, KeyError) as error:
         raise DataError(f"{path}: no labels of `thjax label` ({error}); take it away, or choose another "
                         "--out") from None
     return None

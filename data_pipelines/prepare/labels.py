@@ -18,8 +18,6 @@ What other networks made of the same frames may stand beside it, see data_pipeli
 """
 
 import dataclasses
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +29,7 @@ from data_pipelines.prepare.framing import neighbours
 from data_pipelines.prepare.opened import sha256
 from data_pipelines.prepare.reasons import BadClip
 from data_pipelines.readers.reference import Location
+from thjax.core import files
 
 SOURCES = ("exact", openface.SOURCE, "mediapipe", "dlib", "npz")
 GUESSED = "geometric(approximate)"
@@ -41,8 +40,6 @@ mediapipe and dlib give none: what comes with their landmarks and names no sourc
 """
 SUFFIXES = (".npz", ".csv", ".json")
 """Of the files that may hold a clip's labels."""
-DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What numpy raises of an npz file that is none, or is cut off."""
 LONGEST_GAP = 12
 """Frames without a face in a row that are interpolated; longer gaps are masked."""
 SIZE_OF_FACES = 4.0
@@ -188,7 +185,7 @@ def load(folder: Path, key: str, video: Location) -> Track:
             content = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise BadClip("no_labels", f"{path} or .csv: no such file; label the clip, or leave --labels out") from None
-    except DAMAGED as error:
+    except files.DAMAGED_NPZ as error:
         raise BadClip("label_mismatch", f"{path}: no npz file ({error}); label the clip again") from None
     missing = {"times", "landmarks", "face_ok", "tracker", "video_bytes", "video_sha256"} - set(content)
     if missing:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from data_pipelines import guard
@@ -120,34 +120,44 @@ def make(reader: Reader, wish: Wish, directory: Path, workers: int = 1, again: b
     known = _content(directory)
     if not again and known is not None and known["wish"] == json.loads(json.dumps(dataclasses.asdict(wish))):
         return load(directory)
-    folder = directory / FOLDER / _NEXT
-    shutil.rmtree(folder, ignore_errors=True)  # of a plan that came to nothing
-    folder.mkdir(parents=True)
     removed = known["removed"] if known else {"speakers": [], "clips": 0}
-    with files.whole(folder / "clips.jsonl") as temporary, open(temporary, "w") as file:
-        found, lines, gone = _scan(reader, wish, workers, removed["speakers"], file)
-        if not found:
-            raise DataError(f"{wish.root}: not one clip of {wish.corpus} to prepare among {lines} things found; "
-                            f"`thjax data scan --corpus {wish.corpus} --root DIR` says what they are")
-    parts, excluded, division = divide([clip for clip, _ in found.values()], wish.split, wish.seed,
-                                        wish.compare_bytes)
-    per_shard = min(max(sum(map(len, parts.values())) // SHARDS_AIMED_AT, MIN_CLIPS_PER_SHARD), MAX_CLIPS_PER_SHARD)
-    shards = Writer(directory, wish.corpus, wish.settings.stored).plan(parts, wish.seed, per_shard)
-    found = with_states(found, wish.labels if wish.settings.labels else "", workers)
-    _store_shards(folder, [_with_content(shard, {key: found[key][1] for key in shard.clips}) for shard in shards])
-    files.write_json(folder / "excluded.json", excluded, sort_keys=True)
-    content = {
-        "wish": dataclasses.asdict(wish), "settings": dataclasses.asdict(wish.settings), "corpus": wish.corpus,
-        "licence": reader.licence, "division": division, "discovered": lines, "removed": removed | {"clips": gone},
-    }
-    same = filecmp.cmpfiles(folder, directory / FOLDER, _PARTS, shallow=False)[0] == list(_PARTS)
-    if same and known == json.loads(json.dumps(content)):
-        shutil.rmtree(folder)  # it disturbs nobody who writes by it
-    else:
-        with guard.alone(directory):
-            files.write_json(folder / "plan.json", content, sort_keys=True)
-            _take_next(directory / FOLDER)
+    with _next(directory / FOLDER) as folder:
+        with files.whole(folder / "clips.jsonl") as temporary, open(temporary, "w") as file:
+            found, lines, gone = _scan(reader, wish, workers, removed["speakers"], file)
+            if not found:
+                raise DataError(f"{wish.root}: not one clip of {wish.corpus} to prepare among {lines} things found; "
+                                f"`thjax data scan --corpus {wish.corpus} --root DIR` says what they are")
+        parts, excluded, division = divide([clip for clip, _ in found.values()], wish.split, wish.seed,
+                                           wish.compare_bytes)
+        per_shard = min(max(sum(map(len, parts.values())) // SHARDS_AIMED_AT, MIN_CLIPS_PER_SHARD),
+                        MAX_CLIPS_PER_SHARD)
+        shards = Writer(directory, wish.corpus, wish.settings.stored).plan(parts, wish.seed, per_shard)
+        found = with_states(found, wish.labels if wish.settings.labels else "", workers)
+        _store_shards(folder, [_with_content(shard, {key: found[key][1] for key in shard.clips}) for shard in shards])
+        files.write_json(folder / "excluded.json", excluded, sort_keys=True)
+        content = {
+            "wish": dataclasses.asdict(wish), "settings": dataclasses.asdict(wish.settings), "corpus": wish.corpus,
+            "licence": reader.licence, "division": division, "discovered": lines, "removed": removed | {"clips": gone},
+        }
+        same = filecmp.cmpfiles(folder, directory / FOLDER, _PARTS, shallow=False)[0] == list(_PARTS)
+        if not same or known != json.loads(json.dumps(content)):  # else it disturbs nobody who writes by it
+            with guard.alone(directory):
+                files.write_json(folder / "plan.json", content, sort_keys=True)
+                _take_next(directory / FOLDER)
     return load(directory)
+
+
+@contextlib.contextmanager
+def _next(folder: Path) -> Iterator[Path]:
+    """An empty folder for a new plan; one that comes to nothing, and so has no `plan.json`, is taken away."""
+    next_one = folder / _NEXT
+    shutil.rmtree(next_one, ignore_errors=True)
+    next_one.mkdir(parents=True)
+    try:
+        yield next_one
+    finally:
+        if not (next_one / "plan.json").is_file():
+            shutil.rmtree(next_one, ignore_errors=True)
 
 
 def _take_next(folder: Path) -> None:

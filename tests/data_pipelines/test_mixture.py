@@ -112,6 +112,6 @@ def test_coefficients_of_two_face_models_do_not_mix(corpora, tmp_path):
     (other / "dataset.json").write_text(json.dumps(content | {"coefficients": ["size", "yaw", "jaw", "lips"]}))
     parts = [Part(corpora[0], 1.0), Part(other, 1.0)]
     spec = dataclasses.replace(SPEC, fields=("pose", "coefficients"), mirror=False)
-    with pytest.raises(DataError, match="4: size, yaw, brow_left .* 4: size, yaw, jaw .* are not the same"):
+    with pytest.raises(DataError, match=r"\(4: size, yaw, brow_left .*\(4: size, yaw, jaw .* are not the same"):
         Mixture(parts, spec)
     Mixture(parts, dataclasses.replace(spec, fields=("pose",)))

@@ -172,7 +172,7 @@ def test_a_video_takes_the_place_of_nothing_that_it_is_made_of(generate, place, 
     assert generate("--out", str(talk)) == 0
     before = talk.read_bytes()
     assert generate("--out", str(talk), audio=str(talk)) == 2
-    assert f"--audio {talk} is where the video would go; name another --out" in capsys.readouterr().err
+    assert f"--audio {talk} is where the video would go; name another output" in capsys.readouterr().err
     assert talk.read_bytes() == before and not (tmp_path / "talk.mp4.incomplete").exists()
     with pytest.raises(SystemExit):
         generate("--out", str(talk), "--seed", "-1")

@@ -5,6 +5,8 @@ import errno
 import hashlib
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 INCOMPLETE = ".incomplete"
 """Suffix of a file that is being written."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+DAMAGED_NPZ = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What numpy raises of an npz file that is none, or is cut off."""
 
 
 @contextlib.contextmanager

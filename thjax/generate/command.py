@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from data_pipelines.schema import FPS, SAMPLES_PER_FRAME, DataError
 from thjax.checkpoint.names import checkpoint_name
 from thjax.core import seeds
 from thjax.core.errors import UserError
+from thjax.generate.overwriting import check_spares
 
 PIPE = "-"
 MOST_DRAWS = 16
@@ -93,8 +93,8 @@ def run(argv: list[str]) -> int:
     arguments.checkpoint, arguments.generator = one_or_two(arguments)
     logging.captureWarnings(True)
     out = target(arguments)
-    if out is not None:
-        check_is_no_input(out, arguments)
+    if out is not None:  # sound may come from a video
+        check_spares(out, arguments, ("audio", "image"), "the video")
     # What the user gave is read before the model, so that a wrong path costs no time.
     media.pyav("writing mp4")
     from thjax.generate.still import read_landmarks, read_picture
@@ -170,18 +170,6 @@ def target(arguments: argparse.Namespace) -> Path | None:
     if out.suffix.lower() != ".mp4":
         raise UserError(f"--out {out} must end in .mp4, the only format written")
     return out
-
-
-def check_is_no_input(out: Path, arguments: argparse.Namespace) -> None:
-    """Sound may come from a video, and a video must not take the place of what it was made of.
-
-    Raises:
-        UserError: the video would overwrite an input.
-    """
-    for name in ("image", "audio", "landmarks", "control", "driver", "labels"):
-        given = getattr(arguments, name)
-        if given and out.exists() and os.path.exists(given) and os.path.samefile(given, out):
-            raise UserError(f"--{name} {given} is where the video would go; name another --out")
 
 
 def audio_blocks(samples: np.ndarray | None, progress: bool = False) -> Iterable[np.ndarray]:

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import dataclasses
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from thjax.generate.control import Control, read_control
 from thjax.generate.model import Model
 from thjax.generate.motion import MotionSession, PlayedSession, previews
 from thjax.generate.motion_files import motion_writer, read_motion
+from thjax.generate.overwriting import check_spares
 from thjax.systems.motion_sampler import MotionSampler
 
 log = logging.getLogger(__name__)
@@ -50,11 +50,9 @@ def read(arguments: argparse.Namespace, out: Path | None) -> Motion:
                         "of the two out")
     control = read_control(arguments.control) if arguments.control else Control.none()
     performance = read_motion(arguments.driver) if arguments.driver else None
+    read_too = ("control", "driver", *(["landmarks"] if arguments.generator else []))  # others write no table
     for path in tables(out, arguments.samples) if out else ():
-        for name in ("control", "driver", "landmarks"):
-            given = getattr(arguments, name)
-            if given and path.exists() and os.path.samefile(given, path):
-                raise UserError(f"--{name} {given} is where the motion of --out {out} would go; name another output")
+        check_spares(path, arguments, read_too, f"the motion of --out {out}")
     return Motion(control, performance)
 
 

@@ -3,14 +3,13 @@
 import argparse
 import dataclasses
 import logging
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from data_pipelines import crops, media
 from data_pipelines.schema import AU_INTENSITY, POSE
+from thjax.core import files
 from thjax.core.data_spec import CropSpec
 from thjax.core.errors import UserError
 
@@ -34,7 +33,7 @@ def read_labels(path: Path) -> np.ndarray:
     try:
         with np.load(media.existing_file(path, "label"), allow_pickle=False) as loaded:
             parts = {name: np.squeeze(loaded[name]) for name in ("au", "pose")}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (*files.DAMAGED_NPZ, KeyError) as error:
         raise UserError(f"--labels {path}: {error}; give an .npz with au [17] and pose [6]") from error
     for name, names in (("au", AU_INTENSITY), ("pose", POSE)):
         if parts[name].shape != (len(names),) or not np.isfinite(parts[name]).all():

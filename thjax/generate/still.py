@@ -2,13 +2,12 @@
 
 import logging
 import os
-import zipfile
-import zlib
 
 import numpy as np
 
 from data_pipelines import crops, media
 from data_pipelines.schema import LANDMARKS, DataError
+from thjax.core import files
 from thjax.core.data_spec import CropSpec
 
 log = logging.getLogger(__name__)
@@ -101,7 +100,7 @@ def read_landmarks(path: str | os.PathLike) -> np.ndarray:
             lines = [line.strip() for line in path.read_text().splitlines()]
             rows = [line for line in lines if line and not line[0].isalpha() and line[0] not in "#{}"]
             points = np.array([[float(value) for value in row.replace(",", " ").split()] for row in rows])
-    except (ValueError, IndexError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (*files.DAMAGED_NPZ, IndexError) as error:
         wanted = f"give {LANDMARKS} rows of x, y as .npz, .csv or .txt"
         raise DataError(f"{path}: no landmarks ({error}); {wanted}") from error
     return check_landmarks(points, str(path))

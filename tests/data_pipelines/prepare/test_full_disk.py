@@ -50,6 +50,6 @@ def test_the_system_s_error_is_turned_into_a_file_and_a_way_out(tree, tmp_path, 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files, "sync", full)
-    with pytest.raises(UserError, match=r"plan/clips.jsonl could not be written \(No space left.*make room"):
+    with pytest.raises(UserError, match=r"plan/next/clips.jsonl could not be written \(No space left.*make room"):
         command.run(["plan", "--corpus", "folder", "--root", str(tree), "--out", str(tmp_path)])
     assert not list((tmp_path / "plan").iterdir())

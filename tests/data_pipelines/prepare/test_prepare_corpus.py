@@ -207,6 +207,15 @@ def test_a_removal_does_not_pass_off_shards_of_older_films(own, copy):
     assert found(own, decode=True) == []
 
 
+def test_shards_of_a_program_that_noted_less_are_kept(own):
+    for path in (own / "done").glob("*.json"):
+        report = json.loads(path.read_text())
+        del report["made_from"]
+        path.write_text(json.dumps(report))
+    assert remove.remove(own, "b") == (5, 1, 0, True)
+    assert found(own, decode=True) == []
+
+
 def test_verify_names_every_shard_that_is_gone(own, capsys):
     gone = sorted(own.glob("*.array_record"))[:2]
     for shard in gone:
