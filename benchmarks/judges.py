@@ -37,16 +37,24 @@ CODE = {
     "identity": ("thjax/judges/identity.py", "thjax/judge_training/identity.py", "thjax/judge_training/verification.py",
                  "thjax/judge_training/stills.py"),
     "face": ("thjax/judges/face.py", "thjax/judges/face_alignment.py", "thjax/judge_training/face.py",
-             "thjax/judge_training/face_batches.py", "thjax/judge_training/face_exam.py",
-             "thjax/judge_training/face_material.py", "thjax/judge_training/stills.py", "thjax/metrics/blinks.py",
-             "thjax/metrics/closures.py"),
+             "thjax/judge_training/face_batches.py", "thjax/judge_training/face_material.py",
+             "thjax/judge_training/stills.py"),
 }
-"""Code whose change makes the figures of a kind stale, beside `COMMON`."""
+"""Code whose change makes the weights of a kind stale, beside `COMMON`, and with them its figures."""
+EXAMINING = {
+    "face": ("thjax/judge_training/face_exam.py", "thjax/metrics/blinks.py", "thjax/metrics/closures.py"),
+}
+"""Code that trains nothing: its change makes the figures of a kind stale, not its weights."""
 
 
-def kind_hash(kind: str) -> str:
-    """SHA-256 of the code that decides the figures of a kind; of the folders, what its training imports."""
+def weights_hash(kind: str) -> str:
+    """SHA-256 of the code that decides the weights of a kind; of the folders, what its training imports."""
     return code_hash((*COMMON, *CODE[kind]), f"thjax.judge_training.{kind}")
+
+
+def figures_hash(kind: str) -> str:
+    """The same of the code that decides its figures."""
+    return code_hash((*COMMON, *CODE[kind], *EXAMINING.get(kind, ())), f"thjax.judge_training.{kind}")
 
 
 def in_lanes(command: list[str], out: pathlib.Path) -> float:
@@ -77,7 +85,7 @@ def examine(name: str, out: pathlib.Path, split: str) -> dict:
         other = {"face_loss": "face_metric", "face_metric": "face_loss"}[name]
         arguments["other"] = face.Judge(shipped.read(making.path_of(out, other))[0], get_config(other).network)
     rows = module.examine(variables, recipe, out / making.MATERIAL, split, **arguments)
-    return {"seed": recipe.seed, "recipe_hash": header["recipe_hash"], "code_hash": kind_hash(making.kind_of(name)),
+    return {"seed": recipe.seed, "recipe_hash": header["recipe_hash"], "code_hash": figures_hash(making.kind_of(name)),
             "network": dataclasses.asdict(recipe.network), "rows": rows}
 
 
@@ -96,7 +104,7 @@ def forget_stale(out: pathlib.Path, names: list[str]) -> list[str]:
 
     for name in names:
         signed, weights = out / f"{name}.code", making.path_of(out, name)
-        code = kind_hash(making.kind_of(name))
+        code = weights_hash(making.kind_of(name))
         if weights.is_file() and not (signed.is_file() and signed.read_text() == code):
             print(f"{weights} was trained by other code and is trained anew")
             weights.unlink()

@@ -40,7 +40,7 @@ def get_config(name: str):
 def face_loss() -> face.Recipe:
     """Narrower, other people and voices; all landmarks of few of them."""
     network = FaceConfig(face=(16, 32, 64, 96), mouth=(32, 64, 112))
-    return face.Recipe(network=network, seed=1, pointed=0.04, steps=3600)
+    return face.Recipe(network=network, seed=1, pointed=0.04, steps=3200)
 
 
 @recipe

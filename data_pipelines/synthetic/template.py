@@ -267,9 +267,9 @@ def lid_vertices(template: Template):
 
 
 def _landmarks(curves, jaw_left_to_right):
-    brow = [0, 2, 4, 6, 8]
-    left_brow, right_brow = (curves[f"brow_upper_{side}"] for side in ("left", "right"))
-    picked = list(jaw_left_to_right) + list(left_brow[brow[::-1]]) + list(right_brow[brow])
+    left_brow, right_brow = ([*curves[f"brow_upper_{side}"][[0, 2, 4, 6]], curves[f"brow_lower_{side}"][8]]
+                             for side in ("left", "right"))  # the outer end droops, as in people's annotations
+    picked = list(jaw_left_to_right) + left_brow[::-1] + right_brow
     picked += list(curves["bridge_line"]) + list(curves["base"])
     for side, order in (("left", (12, 8, 4, 0)), ("right", (0, 4, 8, 12))):
         upper, lower = curves[f"lid_upper_{side}"], curves[f"lid_lower_{side}"]

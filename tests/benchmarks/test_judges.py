@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.judges import CODE, RESULT, forget_stale, kind_hash
+from benchmarks.judges import CODE, RESULT, figures_hash, forget_stale, weights_hash
 from configs.judges import RECIPES
 from thjax.judge_training.making import kind_of, recipe_hash
 from thjax.judges import shipped
@@ -26,7 +26,7 @@ def rows(name):
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_figures_belong_to_this_recipe_and_code(name):
     made = json.loads(RESULT.read_text())["judges"][name]
-    assert made["recipe_hash"] == recipe_hash(name) and made["code_hash"] == kind_hash(kind_of(name)), (
+    assert made["recipe_hash"] == recipe_hash(name) and made["code_hash"] == figures_hash(kind_of(name)), (
         f"{name} changed since its figures were made; run: make judges")
 
 
@@ -86,7 +86,7 @@ def test_weights_of_other_code_are_trained_anew(tmp_path):
         header = {"recipe_hash": recipe_hash(name)}
         shipped.save(tmp_path / f"{name}.safetensors", {"params": {"w": np.ones(2)}}, header)
     (tmp_path / "sync_loss.code").write_text("of another day")
-    (tmp_path / "sync_metric.code").write_text(kind_hash("sync"))
+    (tmp_path / "sync_metric.code").write_text(weights_hash("sync"))
     assert forget_stale(tmp_path, ["sync_loss", "sync_metric", "lips_loss", "lips_metric"]) == ["sync_metric"]
     assert [path.name for path in tmp_path.glob("*.safetensors")] == ["sync_metric.safetensors"]
-    assert (tmp_path / "lips_metric.code").read_text() == kind_hash("lips")
+    assert (tmp_path / "lips_metric.code").read_text() == weights_hash("lips")

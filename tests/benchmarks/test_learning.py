@@ -168,7 +168,6 @@ class TestGenerator:
 
     def test_channels_that_the_judge_reads_back(self, seed):
         read = result("dirfa_generator")["read_back"][SEEDS.index(seed)]
-        # Over the channels, not of each: the README names the one that is below by itself.
-        assert read["share"] >= READABLE and set(read["below"]) <= {"AU17"}
+        assert read["share"] >= READABLE and not read["below"]
         asked = {"AU14", "AU17", "AU20", "AU23", "AU25", "AU26", "AU45", "Tx", "Ty", "Rx", "Ry", "Rz"}
         assert asked.isdisjoint(read["not_readable"])

@@ -53,6 +53,22 @@ def test_frames_without_a_face_are_neither_blinks_nor_time():
     assert blinks_by_aspect_ratio(landmarks, 25).below == pytest.approx(30 / 25)
 
 
+def test_a_lost_frame_cuts_no_blink_in_two():
+    track = np.zeros(60)
+    track[10:15], track[12] = 3, np.nan
+    track[30:33], track[29], track[33] = 3, np.nan, np.nan  # lost beside a blink: still one
+    track[45:52], track[52:54], track[54:56] = 3, np.nan, 3  # 11 frames from first to last: closed eyes
+    assert blinks_by_au45(track, 25).above == 2
+    assert blinks_by_au45(np.full(20, np.nan), 25).above == 0
+
+
+def test_beside_a_long_loss_blinks_count_by_what_shows():
+    track = np.zeros(60)
+    track[:20], track[20:23], track[57:] = np.nan, 3, 3  # at the clip's ends
+    track[30:33], track[33:37], track[37:40] = 3, np.nan, 3  # nobody knows whether they opened: two
+    assert blinks_by_au45(track, 25).above == 4
+
+
 def test_a_frame_rate_of_zero_is_named():
     with pytest.raises(ValueError, match="fps is 0"):
         blinks_by_au45(np.zeros(5), 0)

@@ -22,7 +22,7 @@ from thjax.optim.schedules import cosine, warmed_up
 
 PLATEAU_STEP, PLATEAU_LOSS = 200, 0.65
 """An expert that learns is below this loss by this step; one that sits at ln 2 = 0.693 never leaves it."""
-TEST_SEED, TEST_SPEAKERS, TEST_CLIPS = 3, 20, 20
+TEST_SEED, TEST_SPEAKERS, TEST_CLIPS = 4, 20, 20
 VALIDATION_SPEAKERS, VALIDATION_CLIPS = 8, 6
 
 Report = Callable[[str, int, int, str], None]

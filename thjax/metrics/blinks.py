@@ -1,5 +1,7 @@
 """Blinks and their rate, by a named rule."""
 
+import itertools
+
 import numpy as np
 
 from thjax.metrics.merging import Ratio
@@ -13,6 +15,8 @@ CLOSED_AU45 = 1.0
 """AU45 intensity (0 to 5) above which the lids count as closed."""
 LONGEST_BLINK = 10
 """Frames (400 ms at 25 fps); longer closures are closed eyes, not blinks."""
+LONGEST_LOSS = 3
+"""Frames without a face between closed lids that cut no blink in two; after more nobody knows."""
 
 
 def eye_aspect_ratio(landmarks: np.ndarray) -> np.ndarray:
@@ -49,7 +53,7 @@ def blinks_by_aspect_ratio(landmarks: np.ndarray, fps: float) -> Ratio:
         Blinks over seconds with a face; 0 and up, best near the truth's own rate.
     """
     ratio = eye_aspect_ratio(landmarks)
-    return Ratio(len(short_runs(ratio < CLOSED_RATIO)), _seconds(ratio, fps))
+    return Ratio(len(short_runs(_closed(ratio < CLOSED_RATIO, ratio))), _seconds(ratio, fps))
 
 
 def blinks_by_au45(intensity: np.ndarray, fps: float) -> Ratio:
@@ -62,7 +66,7 @@ def blinks_by_au45(intensity: np.ndarray, fps: float) -> Ratio:
         fps: frames a second.
     """
     expect_shape("AU45 intensity", intensity, ("T",))
-    return Ratio(len(short_runs(intensity > CLOSED_AU45)), _seconds(intensity, fps))
+    return Ratio(len(short_runs(_closed(intensity > CLOSED_AU45, intensity))), _seconds(intensity, fps))
 
 
 def short_runs(closed: np.ndarray) -> np.ndarray:
@@ -78,6 +82,15 @@ def short_runs(closed: np.ndarray) -> np.ndarray:
     edges = np.diff(np.concatenate([[False], closed, [False]]).astype(np.int8))
     runs = np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
     return runs[runs[:, 1] - runs[:, 0] <= LONGEST_BLINK]
+
+
+def _closed(closed: np.ndarray, track: np.ndarray) -> np.ndarray:
+    """[T] bool: `closed` with the frames that are lost within a blink."""
+    closed = closed.copy()
+    for before, after in itertools.pairwise(np.flatnonzero(np.isfinite(track))):
+        if after - before <= LONGEST_LOSS + 1 and closed[before] and closed[after]:
+            closed[before:after] = True
+    return closed
 
 
 def _seconds(track: np.ndarray, fps: float) -> float:

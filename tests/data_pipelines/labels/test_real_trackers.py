@@ -7,10 +7,9 @@ degrees, mouth and lids at random. People as different as the corpus's stand in 
 side and with a sensor's noise, which no bound was measured in: there, and for what does not reach its bound, a floor
 just below today's figure is asked for, which is no bound and tells of what got worse.
 
-mediapipe keeps every bound. So does dlib, but for the brows (0.03, bound 0.02): this head's brows end 0.05 higher than
-where dlib puts points 17 and 26, always, and the other eight keep the bound. dlib's lip gap is asked of six times as
-many people, for eight are few for a correlation: r 0.82 at 128 px and 0.81 at 256 over all, 0.74 to 0.88 in groups of
-eight. The bounds of its head pose (3.6, 2.4, 0.6 degrees) were measured of faces at rest and are no bounds here.
+mediapipe and dlib keep every bound. dlib's lip gap is asked of six times as many people, for eight are few for a
+correlation: r 0.82 at 128 px and 0.81 at 256 over all, 0.74 to 0.88 in groups of eight. The bounds of its head pose
+(3.6, 2.4, 0.6 degrees) were measured of faces at rest and are no bounds here.
 """
 
 import argparse
@@ -42,9 +41,11 @@ PEOPLE, FRAMES = 8, 10
 MANY = 48
 VARIETY = 0.77
 """Of the corpus's people, which brings them as far from the mean face as those of the earlier head were."""
+MEDIAPIPE_DEGREES = {"even": (4.2, 1.9, 0.7), "corpus": (4.2, 2.1, 0.7)}
+"""Pitch, yaw and roll that its poses may be off by: the bound, and floors."""
 BRIDGE_NOSE_AND_LIDS = [27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45]
-PARTS = {"jaw": slice(0, 17), "brows": slice(17, 27), "inner brows": slice(18, 26), "nose": slice(27, 36),
-         "eyes": slice(36, 48), "mouth": slice(48, 68)}
+PARTS = {"jaw": slice(0, 17), "brows": slice(17, 27), "nose": slice(27, 36), "eyes": slice(36, 48),
+         "mouth": slice(48, 68)}
 
 
 def motion(rng):
@@ -141,8 +142,8 @@ def test_mediapipe_finds_what_was_rendered(films, tmp_path, capsys):
               f"lids r {blinks}, yaw r {yaw}")
     assert found.all()
     assert away["eyes"] <= 0.03 and away["mouth"] <= 0.04 and away["jaw"] <= 0.18
-    assert away["brows"] <= 0.07 and away["nose"] <= 0.04  # floors: nobody had measured these
-    assert (degrees <= (4.2, 1.9, 0.7)).all() and yaw >= (0.99 if light == "even" else 0.97)
+    assert away["brows"] <= 0.06 and away["nose"] <= 0.04  # floors: nobody had measured these
+    assert (degrees <= MEDIAPIPE_DEGREES[light]).all() and yaw >= (0.99 if light == "even" else 0.97)
     assert blinks >= 0.93
     bound, floor = {128: (0.93, 0.90), 256: (0.95, 0.92)}[size]
     assert lips >= (bound if light == "even" else floor)
@@ -155,8 +156,7 @@ def test_dlib_finds_what_was_rendered(films, tmp_path, capsys):
         print(f"\ndlib, {size} px, {light} light: {found.sum()} of {len(found)}, {away}, pitch, yaw, roll {degrees}, "
               f"lip gap r {lips}, yaw r {yaw}")
     assert away["mouth"] <= {128: 0.04, 256: 0.05}[size] and away["jaw"] <= 0.18 and away["eyes"] <= 0.03
-    assert away["inner brows"] <= 0.02 and away["nose"] <= (0.03 if light == "even" else 0.04)
-    assert away["brows"] <= 0.03  # a floor
+    assert away["brows"] <= 0.02 and away["nose"] <= (0.03 if light == "even" else 0.04)
     assert found.all() if light == "even" else found.sum() >= {128: 77, 256: 78}[size]
     assert lips >= {"even": {128: 0.72, 256: 0.75}, "corpus": {128: 0.72, 256: 0.68}}[light][size]  # floors
     assert (degrees <= (5.6, 2.8, 1.0)).all()  # floors
@@ -164,7 +164,7 @@ def test_dlib_finds_what_was_rendered(films, tmp_path, capsys):
 
 def test_mediapipe_gives_a_photograph_its_pose(films, capsys):
     """As `thjax generate --tracker mediapipe` asks it: one picture, whose crop is the whole frame."""
-    root, size, truth, _ = films
+    root, size, truth, light = films
     asked = argparse.Namespace(labels=None, tracker="mediapipe", rendered_labels=False, image="a frame")
     pictures = [frame for person in range(PEOPLE) for frame in video_frames(root / f"p{person:02d}" / "c.mp4")]
     made = np.stack([labels_of(picture, picture, CropSpec("none", size, size), asked) for picture in pictures])
@@ -173,7 +173,7 @@ def test_mediapipe_gives_a_photograph_its_pose(films, capsys):
     away = np.abs(made[:, 17:20] - truth["pose"][:, :3]).mean(0).round(1)
     with capsys.disabled():
         print(f"\nmediapipe, photographs of {size} px: pitch, yaw, roll {degrees}, mm {away}")
-    assert (degrees <= (4.2, 1.9, 0.7)).all()
+    assert (degrees <= MEDIAPIPE_DEGREES[light]).all()
 
 
 @pytest.mark.parametrize("size, bound", [(128, 0.79), (256, 0.73)])
