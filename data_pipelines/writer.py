@@ -170,6 +170,13 @@ class Writer:
         files.write_json(self._report_path(shard), self._whole_report(shard, shard_content, path), sort_keys=True)
         return True
 
+    def sign(self, shard: Shard) -> None:
+        """Notes in the report of a finished shard what it was made from, where an older program did not: once the plan
+        has other clips for it nothing else tells."""
+        report = self._report(shard)
+        if report is not None and "made_from" not in report:
+            files.write_json(self._report_path(shard), report | {"made_from": self._made_from(shard)}, sort_keys=True)
+
     def keep_clips(self, shard: Shard) -> Literal["as it was", "rewritten", "deleted"]:
         """Rewrites a shard on disk that holds more clips than the plan has now; reads nothing but the shard. One that
         differs from the plan in anything else is no part of it any more and is deleted.
@@ -182,10 +189,12 @@ class Writer:
             return "as it was"
         report = self._any_report(shard)
         if report is None or not self._holds(report, shard):
-            self._report_path(shard).unlink(missing_ok=True)
+            for gone in (pending, self._report_path(shard)):
+                gone.unlink(missing_ok=True)
             path.unlink()
             return "deleted"
-        if not (pending.is_file() and json.loads(pending.read_text())["sha256"] == files.sha256(path)):
+        waiting = json.loads(pending.read_text()) if pending.is_file() else {}
+        if waiting.get("plan") != self._plan_hash(shard) or waiting["sha256"] != files.sha256(path):
             keep, reader = set(shard.clips), open_shard(path)
             content = ShardContent()
             content.clips, content.lost = (
@@ -210,9 +219,7 @@ class Writer:
     def _holds(self, report: dict, shard: Shard) -> bool:
         """Whether a shard was made as this one asks, and of all its clips at least."""
         written = {line["key"] for part in ("clips", "lost") for line in report.get(part, ())}
-        wanted = self._made_from(shard)
-        # Older programs did not note it: what they wrote is trusted, for its films may be gone.
-        return report.get("made_from", wanted) == wanted and written >= set(shard.clips)
+        return report.get("made_from") == self._made_from(shard) and written >= set(shard.clips)
 
     def finish(self, shards: Sequence[Shard], extra: Mapping = {}, lines: Iterable[dict] = ()) -> Manifest:
         """Describes the finished shards and returns the manifest: `describe` of what `gather` gathers.

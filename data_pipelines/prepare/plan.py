@@ -24,6 +24,7 @@ from data_pipelines.readers.reference import ClipReference, Location, Reader, Re
 from data_pipelines.schema import DataError
 from data_pipelines.writer import Shard, Writer
 from thjax.core import files
+from thjax.core.errors import UserError
 
 FOLDER = "plan"
 _NEXT = "next"
@@ -115,7 +116,7 @@ def make(reader: Reader, wish: Wish, directory: Path, workers: int = 1, again: b
 
     Raises:
         DataError: nothing was found, or what was found cannot be divided as asked.
-        UserError: another process writes by the plan that is there, and the new one differs.
+        UserError: another process writes by the plan that is there, and the new one differs, or has changed it.
     """
     known = _content(directory)
     if not again and known is not None and known["wish"] == json.loads(json.dumps(dataclasses.asdict(wish))):
@@ -142,6 +143,9 @@ def make(reader: Reader, wish: Wish, directory: Path, workers: int = 1, again: b
         same = filecmp.cmpfiles(folder, directory / FOLDER, _PARTS, shallow=False)[0] == list(_PARTS)
         if not same or known != json.loads(json.dumps(content)):  # else it disturbs nobody who writes by it
             with guard.alone(directory):
+                if _content(directory) != known:
+                    raise UserError(f"another process changed the plan in {directory} meanwhile; run the same command "
+                                    "again")
                 files.write_json(folder / "plan.json", content, sort_keys=True)
                 _take_next(directory / FOLDER)
     return load(directory)

@@ -45,20 +45,21 @@ def remove(directory: pathlib.Path, speaker: str) -> Removed:
     Raises:
         DataError: the corpus was not prepared from a plan, or nobody has this name.
     """
-    plan = planning.load(directory)
-    corpus = plan.content["corpus"]
-    speaker = speaker if speaker.startswith(f"{corpus}/") else f"{corpus}/{speaker}"
+    planning.load(directory)  # no lock where there is no plan
     with guard.alone(directory):
-        known = plan.speakers()
+        plan = planning.load(directory)
+        corpus, known = plan.content["corpus"], plan.speakers()
+        speaker = speaker if speaker.startswith(f"{corpus}/") else f"{corpus}/{speaker}"
         if speaker not in known and planning.hidden(speaker) not in plan.content["removed"]["speakers"]:
             near = difflib.get_close_matches(speaker, known, n=3) or sorted(known)[:3]
             raise DataError(f"{directory} has no speaker {speaker!r}; it has {', '.join(near)}"
                             f"{' and others' if len(known) > len(near) else ''}")
-        before = plan.content["removed"]["clips"]
-        plan = planning.drop_speaker(plan, speaker)
         described = directory / DATASET_FILE
         rebuild = json.loads(described.read_text()).get("rebuild", "") if described.is_file() else ""
-        writer = plan.writer(rebuild)
+        before, writer = plan.content["removed"]["clips"], plan.writer(rebuild)
+        for shard in plan.shards:
+            writer.sign(shard)
+        plan = planning.drop_speaker(plan, speaker)
         done = collections.Counter(writer.keep_clips(shard) for shard in plan.shards)
         writer.remove_strangers(plan.shards)
         shutil.rmtree(directory / CARD_FOLDER, ignore_errors=True)  # it may show his face

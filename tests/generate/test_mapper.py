@@ -137,6 +137,7 @@ def test_a_directory_of_results_and_standard_output(generate, capfdbinary, caplo
 @pytest.mark.parametrize("words, message", [
     (["--image", "face.png"], "is a mapper, which draws motion and looks at no picture; leave --image out"),
     (["--driver", "c.csv", "--samples", "2"], "leave one of the two out"),
+    (["--samples", "2", "--seed", "4294967295"], "the largest is 4294967295; give --seed 4294967294 or less"),
     (["--driver", "none.csv"], "none.csv: no such motion file"),
     (["--control", "talk.csv"], "--control talk.csv is where the motion of --out talk.mp4 would go"),
     (["--samples", "17"], None),
@@ -159,7 +160,8 @@ def test_inputs_that_do_not_fit_a_mapper(generate, tmp_path, capsys, words, mess
 def test_the_landmarks_of_a_picture_are_not_written_over(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("talk.csv").touch()
-    asked = argparse.Namespace(driver=None, control=None, samples=1, landmarks=Path("talk.csv"), generator=Path("run"))
+    asked = argparse.Namespace(driver=None, control=None, samples=1, seed=0, landmarks=Path("talk.csv"),
+                               generator=Path("run"))
     with pytest.raises(UserError, match="--landmarks talk.csv is where the motion of --out talk.mp4 would go"):
         mapper.read(asked, Path("talk.mp4"))
     asked.generator = None  # a system that draws pixels writes no table

@@ -7,8 +7,8 @@ import pathlib
 
 import numpy as np
 
+from thjax.core import files
 from thjax.core.errors import UserError
-from thjax.core.files import write_bytes
 from thjax.evaluate.measures import FeatureSource, Measurement
 from thjax.metrics.distribution import Features
 from thjax.metrics.merging import Moments, Ratio
@@ -123,7 +123,7 @@ class Collected:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         directory.mkdir(parents=True, exist_ok=True)
-        write_bytes(directory / FILE, buffer.getvalue())
+        files.write_bytes(directory / FILE, buffer.getvalue())
         return directory / FILE
 
     def _features(self) -> list[tuple[str, FeatureSource, Features]]:
@@ -143,7 +143,7 @@ class Collected:
             with np.load(path) as archive:
                 arrays = dict(archive)
             header = json.loads(arrays["header"].tobytes())
-        except (OSError, ValueError, KeyError) as error:
+        except (*files.DAMAGED_NPZ, KeyError) as error:
             raise UserError(f"{path} cannot be read ({error}); measure this shard again") from None
         clips = {int(number): Clip(key, speaker, arrays.get(f"angles/{number}"), arrays.get(f"onsets/{number}"), frames)
                  for number, (key, speaker, frames) in header["clips"].items()}

@@ -128,9 +128,10 @@ def cautions(collected: Collected) -> list[str]:
     speakers = {clip.speaker for clip in collected.clips.values()}
     if None not in speakers and len(speakers) < FEWEST_SPEAKERS:
         found.append(f"intervals marked ? are unreliable: {len(speakers)} speakers, fewer than {FEWEST_SPEAKERS}")
-    if None in speakers and len(collected.clips) < FEWEST_SPEAKERS:
-        found.append(f"differences marked ? are unreliable: {len(collected.clips)} clips, fewer than "
-                     f"{FEWEST_SPEAKERS}, and nobody knows their speakers")
+    fewest = min((len(values) for metrics in collected.rows.values() for values in metrics.values()), default=0)
+    if None in speakers and fewest < FEWEST_SPEAKERS:
+        found.append(f"differences marked ? are unreliable: fewer than {FEWEST_SPEAKERS} clips, and nobody knows their "
+                     "speakers")
     for source, features in collected.features.get("ours", {}).items():
         if (count := features.moments.count) < FEWEST_SAMPLES:
             found.append(f"{metric_name('fid', *source, count)} is biased upward: {count} samples, fewer than "

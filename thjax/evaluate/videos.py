@@ -256,7 +256,7 @@ def _landmarks(reference: pathlib.Path, frames: int) -> np.ndarray | None:
         return None
     try:
         landmarks = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except files.DAMAGED_NPZ as error:
         log.warning("%s: cannot be read (%s)", path, error)
         raise CannotJudge("the landmarks cannot be read") from None
     if landmarks.shape != (frames, LANDMARKS, 2) or not np.isfinite(landmarks).all():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data_pipelines import media
+from thjax.core import seeds
 from thjax.core.errors import UserError
 from thjax.generate import live, provenance
 from thjax.generate.animate import Film
@@ -45,6 +46,9 @@ def read(arguments: argparse.Namespace, out: Path | None) -> Motion:
     Raises:
         UserError: a file cannot be used, options contradict each other, or an output would overwrite an input.
     """
+    if arguments.seed + arguments.samples - 1 > seeds.MOST:
+        raise UserError(f"--seed {arguments.seed} and the {arguments.samples - 1} that follow it: the largest is "
+                        f"{seeds.MOST}; give --seed {seeds.MOST - arguments.samples + 1} or less")
     if arguments.driver and arguments.samples > 1:
         raise UserError(f"--samples {arguments.samples} draws motions and --driver shows one that is there; leave one "
                         "of the two out")

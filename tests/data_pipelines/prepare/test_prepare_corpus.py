@@ -216,6 +216,36 @@ def test_shards_of_a_program_that_noted_less_are_kept(own):
     assert found(own, decode=True) == []
 
 
+def test_shards_of_another_plan_that_noted_less_are_not_kept(own):
+    for path in (own / "done").glob("*.json"):
+        report = json.loads(path.read_text())
+        del report["made_from"]
+        path.write_text(json.dumps(report | {"plan": "of other settings"}))
+    removed = remove.remove(own, "b")
+    assert removed.rewritten == 0 and removed.deleted == len(list((own / "plan" / "shards.jsonl").open()))
+    assert not list(own.glob("*.array_record")) and not list((own / "done").iterdir())
+
+
+def test_a_report_that_waits_is_that_of_this_removal(own):
+    """Killed after the new shard was in its place and before its report was, and then called for another speaker."""
+    replace = os.replace
+    first, second = next(people for people in ({key.split("/")[1] for key in shard.clips}
+                                               for shard in planning.load(own).shards) if len(people) == 2)
+
+    def killed(source, target):
+        if str(source).endswith(".json.next"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", killed)
+        remove.remove(own, first)
+    assert list((own / "done").glob("*.next"))
+    remove.remove(own, second)
+    assert not [name for name, content in bytes_of(own).items() if f"folder/{second}/".encode() in content]
+    assert found(own, decode=True) == [] and not list((own / "done").glob("*.next"))
+
+
 def test_verify_names_every_shard_that_is_gone(own, capsys):
     gone = sorted(own.glob("*.array_record"))[:2]
     for shard in gone:
