@@ -4,8 +4,6 @@ import abc
 import dataclasses
 import os
 import signal
-import threading
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -15,6 +13,7 @@ import numpy as np
 from data_pipelines import schema
 from data_pipelines.batch_memory import BatchMemory, Shapes
 from data_pipelines.schema import DataError
+from thjax.core import processes
 from thjax.core.config import LoaderConfig
 from thjax.core.data_spec import DataSpec
 
@@ -214,15 +213,8 @@ def _memory_for(stream: Stream) -> BatchMemory | None:
 
 def _depend_on_the_loop(worker: int, workers: int) -> None:
     """Makes a worker process live as long as the loop: it survives Ctrl-C and SIGTERM, not its parent."""
-    for reaching_the_group in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(reaching_the_group, signal.SIG_IGN)  # the loop decides, and wants its batch
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    processes.belong_to(os.getppid())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # reaches the group, too: the loop decides, and wants its batch
 
 
 def _accept_unparsed_flags() -> None:

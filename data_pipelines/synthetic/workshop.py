@@ -9,9 +9,6 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.render import COEFFICIENT_NAMES
 from data_pipelines.synthetic.settings import DATASET, Corpus
 from data_pipelines.writer import Shard, Writer
+from thjax.core import processes
 from thjax.core.errors import UserError
 from thjax.face3d import lighting
 
@@ -138,16 +136,8 @@ _worker: _Worker | None = None
 
 def _start_worker(corpus: Corpus, writer: Writer, made, stop, parent: int) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    processes.belong_to(parent)
     _worker = _Worker(corpus, writer, made, stop, Espeak())
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process when its parent is gone: a killed parent leaves nobody behind."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def _write_shard(shard: Shard) -> None:

@@ -5,7 +5,6 @@ import concurrent.futures.process
 import inspect
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 from data_pipelines import guard
 from data_pipelines.synthetic import corpus
 from data_pipelines.synthetic.settings import Corpus
-from thjax.core import files
+from thjax.core import files, processes
 from thjax.core.errors import UserError
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
@@ -55,7 +54,8 @@ def _drawn(make: Callable[[tuple], Arrays], jobs: Sequence[tuple], name: str, wo
     os.environ.update(ONE_THREAD)
     try:
         with concurrent.futures.ProcessPoolExecutor(
-                workers or len(os.sched_getaffinity(0)), mp_context=context, initializer=_ignore_interrupt) as pool:
+                workers or len(os.sched_getaffinity(0)), mp_context=context, initializer=processes.belong_to,
+                initargs=(os.getpid(),)) as pool:
             try:
                 for part in pool.map(make, jobs):
                     parts.append(part)
@@ -80,7 +80,3 @@ def _fingerprint(make: Callable, jobs: Sequence[tuple]) -> str:
     """Changes with the jobs, with the code that draws the corpus, and with the module of `make`."""
     code = [corpus.source(Corpus(), ""), files.sha256(Path(inspect.getfile(make)))]
     return files.fingerprint([make.__qualname__, list(jobs), *code])[:12]
-
-
-def _ignore_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
