@@ -14,8 +14,8 @@ from thjax.metrics.shapes import expect_shape
 
 SHARES = tuple(step / 8 for step in range(1, 9))
 MOST_SHARES = tuple(0.7 * share for share in SHARES)
-"""Past .7 sync has little left to lose and its rank is lost: confidence is near its floor, and lips that never move
-have a smaller `lse_d` than lips that stop after an eighth of the speech."""
+"""Of faults in the lips' timing. Past .7 sync has little left to lose and its rank is lost: confidence is near its
+floor, and lips that never move have a smaller `lse_d` than lips that stop after an eighth of the speech."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +177,7 @@ FAULTS = {
     "frozen_mouth": Fault("share of the speech, from its end, in which the lips stand still", MOST_SHARES,
                           _head(_frozen_mouth)),
     "damped_mouth": Fault("share of the lips' motion taken away", SHARES, _head(_damped_mouth)),
-    "shuffled_audio": Fault("share of the speech, from its end, in which the lips say another clip", SHARES,
+    "shuffled_audio": Fault("share of the speech, from its end, in which the lips say another clip", MOST_SHARES,
                             _head(_shuffled_audio)),
     "removed_blinks": Fault("share of a speaker's clips without their blinks", SHARES, _head(_removed_blinks)),
     "damped_pose": Fault("share of the head's motion taken away", SHARES, _head(_damped_pose)),

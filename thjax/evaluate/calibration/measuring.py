@@ -19,6 +19,7 @@ from data_pipelines.schema import AUDIO_CONTEXT
 from data_pipelines.synthetic.espeak import Espeak
 from data_pipelines.synthetic.seeding import generator
 from data_pipelines.synthetic.settings import Place
+from thjax.core import processes
 from thjax.core.code_hash import digest_of, imported
 from thjax.core.errors import UserError
 from thjax.core.files import fingerprint, write_bytes
@@ -88,7 +89,8 @@ def measure_everything(folder: Path, workers: int, report: Callable[[int, int], 
     report(done, len(paths))
     context = multiprocessing.get_context("spawn")
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")  # processes share the cores already
-    with concurrent.futures.ProcessPoolExecutor(max(1, min(workers, len(missing))), mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(max(1, min(workers, len(missing))), mp_context=context,
+                                                initializer=processes.belong_to, initargs=(os.getpid(),)) as pool:
         try:
             for _ in pool.map(_measure_place, missing):
                 done += 1
@@ -145,18 +147,19 @@ def measure_performance(clip: Performance, other: Performance, judges: Judges) -
         if sheet.features:
             measured.features[row] = sheet.features[identity_source(judges)].astype(np.float16)
 
-    def planted(name: str, number: int) -> Take:
+    def planted(name: str, dose: float) -> Take:
         rng = generator(performances.SEED, name, clip.place.speaker, clip.place.clip)
-        return FAULTS[name].plant(clip, truth.frames, other, FAULTS[name].doses[number - 1], rng)
+        return FAULTS[name].plant(clip, truth.frames, other, dose, rng)
 
     note(TRUTH, Take(truth.frames))
     note(STILL_FRAMES, Take(np.repeat(truth.frames[:1], len(truth.frames), axis=0)))
     note(OTHER_AUDIO, Take(truth.frames), audio=padded(other.said.audio))
+    note("wrong_lips", planted("shuffled_audio", 1.0))
     note("other_clip", Take(theirs))
     for name, fault in FAULTS.items():
-        for number in range(1, len(fault.doses) + 1):
-            note(dose_row(name, number), planted(name, number))
-    for control, fault in (("wrong_lips", "shuffled_audio"), ("blurred", "blur"), ("noisy", "noise")):
+        for number, dose in enumerate(fault.doses, 1):
+            note(dose_row(name, number), planted(name, dose))
+    for control, fault in (("blurred", "blur"), ("noisy", "noise")):
         last = dose_row(fault, len(FAULTS[fault].doses))
         measured.values[control] = measured.values[last]
         if last in measured.features:
