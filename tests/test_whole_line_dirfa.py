@@ -20,7 +20,8 @@ from thjax.evaluate.run import open_split
 from thjax.evaluate.transcripts import Transcripts
 from thjax.generate.motion_files import CHANNELS, read_motion
 
-pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500)]
+# One process has all of them under `--dist loadgroup`, so that one trains.
+pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500), pytest.mark.xdist_group("dirfa")]
 
 CORPUS = ("--speakers", "4", "--clips", "2", "--size", "64", "--motion", "natural", "--test_speakers", "1",
           "--validation_speakers", "1")

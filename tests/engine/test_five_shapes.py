@@ -175,4 +175,4 @@ def test_memory_and_dice_are_equal_on_one_and_eight_devices():
 
 @pytest.mark.multi_process
 def test_memory_and_dice_are_equal_on_one_and_eight_devices_in_float64():
-    assert run_tests("tests/engine/eight_devices.py", x64=True) == 0
+    assert run_tests("tests/engine/eight_devices.py", x64=True, quick=True) == 0

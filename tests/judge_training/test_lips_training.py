@@ -73,6 +73,7 @@ def test_errors_of_the_front_are_found_again():
     assert np.abs(wrong - wrong.mean(axis=1, keepdims=True)).mean() < 0.15
 
 
+@pytest.mark.thorough
 def test_every_stage_learns_from_its_batches(clips):
     """Three steps of each; what a stage does not train stays as it was."""
     rng = np.random.default_rng(2)

@@ -24,8 +24,8 @@ def whole(toy, tmp_path_factory):
     [
         "kill:feed:6",
         "kill:orbax:2",
-        "kill:rename:4",
-        *(pytest.param(end, marks=pytest.mark.thorough) for end in ("kill:feed:11", "kill:seal:30", "kill:forget:5")),
+        *(pytest.param(end, marks=pytest.mark.thorough)
+          for end in ("kill:rename:4", "kill:feed:11", "kill:seal:30", "kill:forget:5")),
     ],
 )
 def test_a_killed_run_resumes_to_the_bits_of_the_run_never_killed(toy, whole, tmp_path, end):
@@ -71,7 +71,7 @@ def test_a_run_of_two_stages_is_resumed_across_the_border(toy, tmp_path, tmp_pat
     assert arrays[".nets['landmarks'].opt_state[0].count"] == 3 + 6
 
 
-@pytest.mark.parametrize("name, code", [("term", 143), ("int", 130)])
+@pytest.mark.parametrize("name, code", [("term", 143), pytest.param("int", 130, marks=pytest.mark.thorough)])
 def test_a_signal_saves_prints_the_way_on_and_exits(toy, whole, tmp_path, name, code):
     stopped = toy.apart(tmp_path / "run", end=f"{name}:feed:6")
     assert stopped.returncode == code, stopped.stderr

@@ -31,6 +31,7 @@ def faults(mode):
     return kept == "True", int(count)
 
 
+@pytest.mark.thorough
 @pytest.mark.multi_process
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
 def test_freed_memory_is_used_again():
