@@ -20,8 +20,7 @@ from thjax.evaluate.run import open_split
 from thjax.evaluate.transcripts import Transcripts
 from thjax.generate.motion_files import CHANNELS, read_motion
 
-# One process has all of them under `--dist loadgroup`, so that one trains.
-pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500), pytest.mark.xdist_group("dirfa")]
+pytestmark = [pytest.mark.multi_process, pytest.mark.timeout(1500)]
 
 CORPUS = ("--speakers", "4", "--clips", "2", "--size", "64", "--motion", "natural", "--test_speakers", "1",
           "--validation_speakers", "1")
